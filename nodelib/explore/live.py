@@ -1,0 +1,127 @@
+"""`Live`: a figure that follows its controls, and that stands still, with its sentence, where no kernel runs.
+
+An explorer is three plain functions and some controls: `compute` turns the controls' values into numbers, `draw` moves
+artists to those numbers, `describe` says in one sentence what is to be seen. `Live` connects them.
+"""
+
+import base64
+import html
+import io
+import textwrap
+import traceback
+from collections.abc import Callable, Mapping
+from typing import Any, Generic, TypeVar
+
+import numpy as np
+from ipywidgets import HTML, Box, Layout, ValueWidget, VBox
+from matplotlib.artist import Artist
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from PIL import Image
+
+from .style import caption_html
+
+N = TypeVar("N")
+
+
+class Live(Generic[N]):
+    """A figure redrawn whenever one of its controls changes.
+
+    fig       a `Figure` not made by pyplot. Artists created with `animated=True` move. All others, the axes among them,
+              are drawn once, and again only when `draw` has changed one of them, which takes several times longer.
+    controls  argument name -> ipywidgets control with a description, in the order shown
+    compute   `compute(**values)` -> numbers, pure
+    draw      `draw(numbers)` sets the artists
+    describe  `describe(numbers)` -> one sentence: the text under the figure, its alternative text, its `text/plain`
+
+    With or without a browser, `numbers`, `description` and `png` hold the last good state, and `error` is None or what
+    was raised at the present values. An error leaves the last good picture and stands under it; one at the first values
+    is raised.
+    """
+
+    def __init__(
+        self,
+        fig: Figure,
+        controls: Mapping[str, ValueWidget],
+        compute: Callable[..., N],
+        draw: Callable[[N], None],
+        describe: Callable[[N], str],
+    ) -> None:
+        self.fig, self.controls = fig, dict(controls)
+        self._compute, self._draw, self._describe = compute, draw, describe
+        self._canvas = FigureCanvasAgg(fig)
+        self.error: str | None = None
+        self._update()
+        self._view = HTML(self._html())
+        for control in self.controls.values():
+            control.observe(self._on_change, "value")
+        rows = Layout(flex_flow="row wrap", margin="0 0 4px 0")
+        self.widget = VBox([Box(list(self.controls.values()), layout=rows), self._view])
+        self.widget.add_class("nodelib-live")
+
+    def _on_change(self, _: Any) -> None:
+        try:
+            self._update()
+            self.error, details = None, ""
+        except Exception as e:  # shown to the reader: an exception in a callback is otherwise lost
+            self.error, details = f"{type(e).__name__}: {e}", traceback.format_exc()
+        self._view.value = self._html(details)
+
+    def _update(self) -> None:
+        numbers = self._compute(**{name: control.value for name, control in self.controls.items()})  # type: ignore[attr-defined]
+        self._draw(numbers)
+        description = self._describe(numbers)
+        self._pixels = self._render()
+        self.png = _encode(self._pixels)
+        self.numbers, self.description = numbers, description
+
+    def _render(self) -> np.ndarray:
+        """The figure, (height, width, 3) uint8. A change of anything but an animated artist marks a figure stale."""
+        if self.fig.stale:
+            self._canvas.draw()
+            self.fig.set_layout_engine("none")  # from now on the axes stay where they are
+            self.fig.stale = False
+            self._still = self._canvas.copy_from_bbox(self.fig.bbox)
+            self._moving = sorted(self.fig.findobj(Artist.get_animated), key=Artist.get_zorder)
+        self._canvas.restore_region(self._still)  # type: ignore[attr-defined]
+        for artist in self._moving:
+            self.fig.draw_artist(artist)
+        return np.array(self._canvas.buffer_rgba())[..., :3]
+
+    def _html(self, details: str = "") -> str:
+        height, width = self._pixels.shape[:2]
+        picture = (
+            f'<img class="nodelib-picture" alt="{html.escape(self.description)}" width="{width}" height="{height}"'
+            f' style="max-width:100%;height:auto" decoding="sync" src="data:image/png;base64,{_base64(self.png)}">'
+        )
+        if self.error is None:
+            return picture + caption_html(self.description)
+        return (
+            f'{picture}<details class="nodelib-error" role="alert" style="color:#b3151f">'
+            f"<summary>{html.escape(self.error)}</summary><pre>{html.escape(details)}</pre></details>"
+        )
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> tuple[dict, dict]:
+        view = self.widget._repr_mimebundle_() or {}
+        still = _base64(_encode(np.vstack([self._pixels, self._caption_pixels()])))
+        return {**view, "image/png": still, "text/plain": self.description}, {"image/png": {"alt": self.description}}
+
+    def _caption_pixels(self) -> np.ndarray:
+        """The sentence as pixels, since a viewer without a kernel shows the picture and nothing else."""
+        columns = int(13.2 * self.fig.get_figwidth())
+        lines = textwrap.wrap(self.description, columns)
+        strip = Figure((self.fig.get_figwidth(), 0.2 * len(lines) + 0.15), dpi=self.fig.dpi)
+        canvas = FigureCanvasAgg(strip)
+        strip.text(0.01, 0.98, "\n".join(lines), va="top", fontsize=10, linespacing=1.35)
+        canvas.draw()
+        return np.array(canvas.buffer_rgba())[..., :3]
+
+
+def _encode(pixels: np.ndarray) -> bytes:
+    png = io.BytesIO()
+    Image.fromarray(pixels).save(png, "png", compress_level=1)  # level 1: a slider waits for this
+    return png.getvalue()
+
+
+def _base64(data: bytes) -> str:
+    return base64.b64encode(data).decode()

@@ -1,0 +1,106 @@
+"""How every figure of the book looks: one palette, one set of line styles, one way to show it."""
+
+import html
+import io
+import re
+from collections.abc import Iterable
+
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+from cycler import cycler
+from IPython.display import display
+from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
+from matplotlib.text import Annotation
+
+# Petroff's six colours (arXiv:2107.02270), by value: matplotlib knows them by name only in its newest versions.
+BLUE, ORANGE, RED, PURPLE, GREY, VIOLET = PETROFF6 = ("#5790fc", "#f89c20", "#e42536", "#964a8b", "#9c9ca1", "#7a21dd")
+# Colour alone would exclude readers who do not see it, so the cycle changes both.
+LINE_STYLES = ("-", "--", "-.", ":", (0, (6, 2, 1, 2, 1, 2)), (0, (8, 2)))
+INK = "#222222"
+
+STYLE: dict = {
+    "figure.figsize": (7.0, 3.6),
+    "figure.dpi": 100,
+    "savefig.dpi": 100,
+    "figure.constrained_layout.use": True,
+    "font.size": 10.5,
+    "axes.titlesize": 11,
+    "axes.titlelocation": "left",
+    "axes.prop_cycle": cycler(color=PETROFF6) + cycler(linestyle=LINE_STYLES),
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "axes.edgecolor": "#777777",
+    "axes.labelcolor": INK,
+    "text.color": INK,
+    "xtick.color": "#555555",
+    "ytick.color": "#555555",
+    "grid.color": "#cccccc",
+    "grid.alpha": 0.5,
+    "grid.linewidth": 0.6,
+    "lines.linewidth": 1.8,
+    "lines.markersize": 5,
+    "legend.frameon": False,
+    "image.cmap": "cividis",
+    "mathtext.fontset": "dejavusans",
+}
+
+
+def use() -> None:
+    """Give every figure made from here on the book's style. A chapter calls it once, in its first cell."""
+    mpl.rcParams.update(STYLE)
+
+
+def text_colour(colour: str, contrast: float = 4.5) -> tuple[float, float, float]:
+    """`colour` darkened just until text in it is legible on white: the contrast is WCAG 2.1's, and 4.5 its level AA."""
+    r, g, b = to_rgb(colour)
+    while 1.05 / (_luminance((r, g, b)) + 0.05) < contrast:
+        r, g, b = 0.97 * r, 0.97 * g, 0.97 * b
+    return r, g, b
+
+
+def _luminance(rgb: Iterable[float]) -> float:
+    linear = [u / 12.92 if u <= 0.04045 else ((u + 0.055) / 1.055) ** 2.4 for u in rgb]
+    return sum(w * u for w, u in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
+
+
+def label(
+    ax: Axes,
+    text: str,
+    at: tuple[float, float],
+    colour: str = INK,
+    *,
+    shift: tuple[float, float] = (4.0, 0.0),
+    **kwargs,
+) -> Annotation:
+    """A label in place of a legend: `text` beside the data point `at`, `shift` points away, in a legible `colour`."""
+    kwargs = {"va": "center", "ha": "left" if shift[0] >= 0 else "right", "fontsize": 9.5} | kwargs
+    return ax.annotate(text, at, xytext=shift, textcoords="offset points", color=text_colour(colour), **kwargs)
+
+
+def show(fig: Figure, caption: str) -> None:
+    """Display `fig` with `caption` under it, visible and as alternative text, and close it.
+
+    `caption` is one sentence that begins with the figure's number, such as "Figure 1.2. An order is a slope." Nothing
+    else is displayed, so a stored notebook compares equal when it runs again. Raises ValueError for a caption without a
+    number.
+    """
+    if not re.match(r"Figure \d+\.\d+\. \S", caption):
+        raise ValueError(f"caption must begin with the figure's number, as in 'Figure 1.2. An order …': {caption!r}")
+    png = io.BytesIO()
+    fig.savefig(png, format="png")
+    plt.close(fig)
+    picture = {"image/png": png.getvalue(), "text/plain": caption}
+    display(picture, raw=True, metadata={"image/png": {"alt": caption}})
+    display({"text/html": caption_html(caption), "text/plain": caption}, raw=True)
+
+
+def caption_html(caption: str) -> str:
+    """The caption as HTML, its number in bold where it has one."""
+    number, rest = re.fullmatch(r"(Figure \d+\.\d+\.)?(.*)", caption, re.DOTALL).groups()  # type: ignore[union-attr]
+    bold = f"<b>{number}</b>" if number else ""
+    text = html.escape(rest, quote=False)
+    return f'<p class="nodelib-caption" style="max-width:52em;margin:0 0 1em">{bold}{text}</p>'
