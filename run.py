@@ -1,0 +1,152 @@
+"""Everything that this repository does, with nothing but Python installed before.
+
+    python run.py lab              JupyterLab, opened on the first chapter
+    python run.py test             style, types, unit tests, the notebooks, a real browser
+    python run.py notebooks [01]   run the stored notebooks again, or those whose names begin so
+    python run.py figures [name]   make the figures and their records again
+    python run.py bench            measure the solvers' speed
+
+The first call makes .venv and installs the versions in constraints.txt. Arguments after the command are passed on.
+"""
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+VERSION = ".".join(map(str, sys.version_info[:2]))
+if not (3, 11) <= sys.version_info[:2] <= (3, 14):  # so every line of this file must parse on older Pythons too
+    sys.exit(
+        f"Python 3.11 to 3.14 is needed, and this is Python {VERSION}.\n"
+        "Start the same command with another one, for instance: python3.13 run.py lab"
+    )
+
+ROOT = Path(__file__).resolve().parent
+VENV = ROOT / ".venv"
+PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+STAMP = VENV / "installed"
+LIST_FONTS = "import matplotlib.font_manager"  # matplotlib does it once, and would say so inside a notebook
+STEPS = ("Collecting", "Downloading", "Using cached", "Building", "Preparing", "Installing", "WARNING: Retrying")
+REMEDY = """The lines above say why. If they speak of retries or of a connection, the index was not reached: check
+the network; behind a proxy, set HTTPS_PROXY. If they speak of space: torch alone takes gigabytes where it brings CUDA.
+Then start the same command again."""
+
+CHECKS = {
+    "ruff check": ["ruff", "check", "--quiet"],
+    "ruff format": ["ruff", "format", "--check", "--quiet"],
+    "pyright": ["pyright"],
+    "pytest": ["pytest", "--nbval", "--numprocesses=2", "--dist=loadfile"],
+}
+
+
+def wanted() -> str:
+    """What a finished .venv was made from: where it stands, for which Python, and the files that say what is in it."""
+    files = [(ROOT / name).read_text(encoding="utf-8") for name in ("pyproject.toml", "constraints.txt")]
+    return hashlib.sha256("\n".join([str(ROOT), VERSION, *files]).encode()).hexdigest()
+
+
+def ready() -> bool:
+    return PYTHON.exists() and STAMP.exists() and STAMP.read_text(encoding="utf-8") == wanted()
+
+
+def install() -> None:
+    """Make .venv anew. Its stamp gets its content at the end, so that an interrupted installation does not count."""
+    if VENV.exists() and not STAMP.exists():
+        sys.exit(f"{VENV} is not from run.py, which would replace it. Move it away, then start the same command again.")
+    try:
+        import ensurepip  # noqa: F401
+        import venv  # noqa: F401
+    except ImportError:
+        sys.exit(
+            "This Python cannot make virtual environments: its venv module is missing, or has no pip.\n"
+            f"On Debian and Ubuntu: sudo apt install python{VERSION}-venv. Then start the same command again."
+        )
+    print("Installing into .venv, this once. It takes minutes, most of them for torch.", flush=True)
+    start = time.monotonic()
+    shutil.rmtree(VENV, ignore_errors=True)
+    VENV.mkdir(exist_ok=True)
+    STAMP.write_text("unfinished", encoding="utf-8")
+    base = getattr(sys, "_base_executable", sys.executable)  # not .venv's own, should it be the one that is active
+    follow("making .venv", [base, "-m", "venv", str(VENV)], start)
+    pip = [str(PYTHON), "-m", "pip", "install", "--progress-bar", "off", "--disable-pip-version-check"]
+    follow("starting pip", [*pip, "--constraint", "constraints.txt", "--editable", ".[test]"], start)
+    follow("listing the fonts", [str(PYTHON), "-c", LIST_FONTS], start)
+    draft = STAMP.with_suffix(".new")
+    draft.write_text(wanted(), encoding="utf-8")
+    os.replace(draft, STAMP)
+    print(f"Installed in {time.monotonic() - start:.0f} s.", flush=True)
+
+
+def follow(what: str, command: list[str], start: float) -> None:
+    """Run `command` behind one line that tells the seconds since `start` and the step; if it fails, end here."""
+    pipe = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "encoding": "utf-8", "errors": "replace"}
+    child = subprocess.Popen(command, cwd=ROOT, **pipe)
+    lines = [what]
+    reader = threading.Thread(target=lambda: lines.extend(line.rstrip() for line in child.stdout or ()), daemon=True)
+    reader.start()
+    terminal = sys.stdout.isatty()
+    width = shutil.get_terminal_size().columns - 1
+    while reader.is_alive():
+        reader.join(0.2 if terminal else 10)
+        step = next((line.strip() for line in reversed(lines) if line.strip().startswith(STEPS)), what)
+        line = f"{time.monotonic() - start:4.0f} s  {step}"[:width]
+        print(line.ljust(width) if terminal else line, end="\r" if terminal else "\n", flush=True)
+    if terminal:
+        print(" " * width, end="\r", flush=True)
+    if child.wait() != 0:
+        sys.exit("\n".join([*lines[-12:], "", f"Installing failed at this step: {what}.", REMEDY]))
+
+
+def python(*arguments: str) -> int:
+    """Run .venv's Python with these arguments in the repository's folder; return its exit status."""
+    return subprocess.call([str(PYTHON), *arguments], cwd=ROOT)
+
+
+def lab(*arguments: str) -> int:
+    return python("-m", "jupyterlab", "notebooks/00_start_here.ipynb", *arguments)
+
+
+def test(*arguments: str) -> int:
+    """All checks, whatever the ones before said; the last line says which failed."""
+    failed = {}
+    for name, command in CHECKS.items():
+        print(f"\n== {name}", flush=True)
+        failed[name] = python("-m", *command, *(arguments if name == "pytest" else ())) != 0
+    print("\n" + ", ".join(f"{name}: {'FAILED' if bad else 'passed'}" for name, bad in failed.items()))
+    return any(failed.values())
+
+
+def notebooks(*names: str) -> int:
+    return python("-m", "nodelib.refresh", *names)
+
+
+def figures(*names: str) -> int:
+    scripts = {path.stem: path for path in sorted((ROOT / "figures").glob("*.py"))}
+    unknown = set(names) - set(scripts)
+    if unknown:
+        sys.exit(f"No such figure: {', '.join(sorted(unknown))}. There are: {', '.join(scripts)}.")
+    return any(python(str(scripts[name])) for name in names or scripts)  # the first that fails ends it
+
+
+def bench(*arguments: str) -> int:
+    return python("-m", "pytest", "tests/bench", "--capture=no", *arguments)
+
+
+def main() -> None:
+    commands = {command.__name__: command for command in (lab, test, notebooks, figures, bench)}
+    if len(sys.argv) < 2 or sys.argv[1] not in commands:
+        sys.exit(__doc__)
+    try:
+        if not ready():
+            install()
+        sys.exit(commands[sys.argv[1]](*sys.argv[2:]))
+    except KeyboardInterrupt:
+        sys.exit("\nInterrupted.")
+
+
+if __name__ == "__main__":
+    main()
