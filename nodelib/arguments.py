@@ -1,0 +1,149 @@
+"""The methods by name, and the checks of the arguments that both twins share. No arrays here: names, floats, options."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from math import isfinite
+from typing import Any
+from warnings import warn
+
+from nodelib.controller import CONTROLLERS
+from nodelib.tableaus import TABLEAUS, Tableau
+
+MAX_NUM_STEPS = 100_000
+
+
+@dataclass(frozen=True)
+class Method:
+    """A solver by name: what it is, its order p, whether it chooses its steps. One of ``kind`` rk, adams, scipy."""
+
+    name: str
+    kind: str
+    order: int
+    adaptive: bool
+    description: str
+    tableau: Tableau | None = None
+
+
+def _runge_kutta(name: str, description: str) -> Method:
+    tableau = TABLEAUS[name]
+    return Method(name, "rk", tableau.order, tableau.b_err is not None, description, tableau)
+
+
+METHODS: dict[str, Method] = {
+    method.name: method
+    for method in (
+        _runge_kutta("euler", "Euler's method: one evaluation a step"),
+        _runge_kutta("midpoint", "explicit midpoint rule"),
+        _runge_kutta("heun", "Heun's method, the explicit trapezoid"),
+        _runge_kutta("rk4", "the classical Runge-Kutta method"),
+        _runge_kutta("rk4_38", "Kutta's 3/8 rule (torchdiffeq calls this one rk4)"),
+        Method("adams_bashforth", "adams", 4, False, "explicit Adams: extrapolates the last four slopes"),
+        Method("implicit_adams", "adams", 4, False, "implicit Adams (Moulton): one nonlinear equation a step"),
+        _runge_kutta("heun_euler", "Heun's method with Euler's as error estimate"),
+        _runge_kutta("bosh3", "Bogacki-Shampine 3(2) pair"),
+        _runge_kutta("dopri5", "Dormand-Prince 5(4) pair"),
+        _runge_kutta("tsit5", "Tsitouras 5(4) pair"),
+        _runge_kutta("dopri8", "Prince-Dormand 8(7) pair"),
+        Method("scipy:RK23", "scipy", 3, True, "SciPy's Bogacki-Shampine pair"),
+        Method("scipy:RK45", "scipy", 5, True, "SciPy's Dormand-Prince pair"),
+        Method("scipy:DOP853", "scipy", 8, True, "Hairer's 8(5,3) pair in SciPy"),
+        Method("scipy:Radau", "scipy", 5, True, "implicit Runge-Kutta for stiff problems, in SciPy"),
+        Method("scipy:BDF", "scipy", 5, True, "backward differentiation for stiff problems, in SciPy"),
+        Method("scipy:LSODA", "scipy", 12, True, "Adams, changing to BDF when stiff (ODEPACK); used in the paper"),
+        Method("scipy:VODE", "scipy", 12, True, "implicit Adams of variable order (VODE); used in the paper"),
+    )
+}
+
+TORCHDIFFEQ_NAMES = {
+    "heun2": "heun",
+    "adaptive_heun": "heun_euler",
+    "explicit_adams": "adams_bashforth",
+    "fixed_adams": "implicit_adams",
+}
+
+OPTIONS = {
+    "rk fixed": {"step_size"},
+    "rk adaptive": {"first_step", "max_num_steps", "controller"},
+    "adams fixed": {"step_size", "max_order", "max_iters"},
+    "scipy adaptive": {"first_step", "max_step", "max_num_steps"},
+}
+
+
+def check_method(name: Any, options: Any, more_options: Mapping[str, set[str]]) -> tuple[Method, dict[str, Any]]:
+    """The method and a copy of its options; ``more_options`` are those that only one twin has, by kind."""
+    options = {} if options is None else options
+    if not isinstance(options, Mapping):
+        raise TypeError(f"options must be a dict of option names and values, got {type(options).__name__}")
+    options = dict(options)
+    if name == "scipy_solver":
+        name = f"scipy:{options.pop('solver', 'LSODA')}"
+    name = TORCHDIFFEQ_NAMES.get(name, name) if isinstance(name, str) else name
+    if name not in METHODS:
+        near = get_close_matches(str(name), METHODS, n=1, cutoff=0.4)
+        hint = f'; did you mean "{near[0]}"?' if near else ""
+        raise ValueError(f"method {name!r} is unknown{hint} The methods are: {', '.join(METHODS)}")
+    method = METHODS[name]
+    kind = f"{method.kind} {'adaptive' if method.adaptive else 'fixed'}"
+    known = OPTIONS[kind] | more_options.get(kind, set())
+    for key in options:
+        if key not in known:
+            near = get_close_matches(str(key), known, n=1)
+            hint = f'; did you mean "{near[0]}"?' if near else ""
+            raise ValueError(f"option {key!r} does not apply to {name}{hint} It takes: {', '.join(sorted(known))}")
+    _check_numbers(options)
+    return method, options
+
+
+def _check_numbers(options: Mapping[str, Any]) -> None:
+    for key in ("step_size", "first_step", "max_step", "max_num_steps", "max_order", "max_iters"):
+        if options.get(key) is not None and not float(options[key]) > 0:
+            raise ValueError(
+                f"option {key!r} must be positive, got {options[key]}: a size has no sign, t gives the direction"
+            )
+    if not 0 <= float(options.get("min_step", 0)) <= float(options.get("max_step") or "inf"):
+        raise ValueError(f"option 'min_step' must lie between 0 and max_step, got {options['min_step']}")
+    if not 1 <= options.get("max_order", 4) <= 4:
+        raise ValueError(f"option 'max_order' must be 1, 2, 3 or 4, got {options['max_order']}")
+    if options.get("controller", "I") not in CONTROLLERS:
+        raise ValueError(f"option 'controller' must be one of {', '.join(CONTROLLERS)}, got {options['controller']!r}")
+    if options.get("step_size") is not None and options.get("grid_constructor") is not None:
+        raise ValueError("options step_size and grid_constructor exclude each other: pass one of them")
+
+
+def check_times(times: Sequence[float], ndim: int) -> None:
+    """Raise unless the times are a flat, finite, strictly monotone sequence of two or more."""
+    if ndim != 1:
+        raise ValueError(f"t must be one-dimensional, got {ndim} dimensions: pass the times as a flat sequence")
+    if len(times) < 2:
+        raise ValueError(f"t needs at least two times, the start and the end, got {len(times)}")
+    if not all(map(isfinite, times)):
+        raise ValueError(f"t must be finite, got {next(s for s in times if not isfinite(s))} in it")
+    sign = 1 if times[1] > times[0] else -1
+    for i, (before, after) in enumerate(zip(times, times[1:], strict=False)):
+        if not sign * (after - before) > 0:
+            raise ValueError(
+                f"t must increase or decrease strictly, but t[{i}] = {before:.6g} and t[{i + 1}] = {after:.6g}: "
+                "sort it and remove repeated times"
+            )
+
+
+def check_tolerances(smallest: Mapping[str, float], eps: float, dtype: str) -> None:
+    """Check the smallest entries of rtol and atol; warn where they ask for more than the dtype can hold."""
+    for name, value in smallest.items():
+        if not value >= 0:
+            raise ValueError(f"{name} must be zero or positive, got {value}")
+    if max(smallest.values()) == 0:
+        raise ValueError("rtol and atol are both zero: no step can meet that; give at least one of them")
+    floor = 10 * eps
+    if smallest["rtol"] < floor and smallest["atol"] < floor:
+        warn(
+            f"rtol = {smallest['rtol']:.1g} and atol = {smallest['atol']:.1g} lie below what {dtype} can resolve, about "
+            f"{floor:.1g}: steps are spent on round-off. Loosen them or use a wider dtype",
+            stacklevel=4,
+        )
+
+
+def default_tolerances(eps: float) -> tuple[float, float]:
+    """(rtol, atol) by dtype: 1e-7, 1e-9 in double precision (torchdiffeq's), 1e-5, 1e-6 in single."""
+    return (1e-7, 1e-9) if eps < 1e-10 else (1e-5, 1e-6)
