@@ -44,9 +44,13 @@ CHECKS = {
 
 
 def wanted() -> str:
-    """What a finished .venv was made from: where it stands, for which Python, and the files that say what is in it."""
-    files = [(ROOT / name).read_text(encoding="utf-8") for name in ("pyproject.toml", "constraints.txt")]
-    return hashlib.sha256("\n".join([str(ROOT), VERSION, *files]).encode()).hexdigest()
+    """What a finished .venv was made from: where it stands, for which Python, and the packages that belong into it."""
+    import tomllib  # here, since an older Python, which has none, must get as far as the message above
+
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    packages = [*project["dependencies"], *project["optional-dependencies"]["test"]]
+    pins = (ROOT / "constraints.txt").read_text(encoding="utf-8")
+    return hashlib.sha256("\n".join([str(ROOT), VERSION, *packages, pins]).encode()).hexdigest()
 
 
 def ready() -> bool:

@@ -36,6 +36,7 @@ def refresh(path: Path, seconds: float = SECONDS) -> bool:
         notebook,
         kernel_name="python3",  # with this name jupyter_client starts the very Python that runs here
         timeout_func=lambda cell: max(1, round(deadline - time.monotonic())),
+        extra_arguments=["--log-level=ERROR"],  # else each kernel warns that loopback is not encrypted
         record_timing=False,
         store_widget_state=False,
         resources={"metadata": {"path": str(path.parent)}},

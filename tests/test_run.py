@@ -1,0 +1,194 @@
+"""run.py, copied into a folder with a space and an accent: what it says, and when an installation counts."""
+
+import ast
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+AS_OLD = "import runpy, sys; sys.version_info = (3, 9, 1); sys.argv = ['run.py', 'lab']; runpy.run_path(sys.argv[0])"
+WITHOUT_PIP = "import runpy, sys; sys.modules['ensurepip'] = None; sys.argv = ['run.py', 'lab']; "
+WITHOUT_PIP += "runpy.run_path(sys.argv[0], run_name='__main__')"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    copy = tmp_path / "my cahier é"
+    copy.mkdir()
+    for name in ("run.py", "pyproject.toml", "constraints.txt", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, copy)
+    shutil.copytree(ROOT / "nodelib", copy / "nodelib", ignore=shutil.ignore_patterns("__pycache__"))
+    return copy
+
+
+@pytest.fixture
+def run(folder: Path):
+    return load(folder)
+
+
+def load(folder: Path):
+    """The run.py of that folder, as a module."""
+    spec = importlib.util.spec_from_file_location("run_copy", folder / "run.py")
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def start(folder: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess:
+    """Run Python there, without what this machine sets for pip."""
+    env = {name: value for name, value in os.environ.items() if not name.startswith("PIP_")} | variables
+    command = [sys.executable, *arguments]
+    return subprocess.run(command, cwd=folder, env=env, capture_output=True, encoding="utf-8", timeout=120)
+
+
+def installs(run, monkeypatch: pytest.MonkeyPatch, stop_at: str = "") -> list[str]:
+    """Let the copy install without doing so; return the steps it took, the last of them `stop_at` if it is given."""
+    steps = []
+
+    def follow(what: str, command: list[str], begin: float) -> None:
+        steps.append(what)
+        run.PYTHON.parent.mkdir(exist_ok=True)
+        run.PYTHON.touch()
+        if what == stop_at:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(run, "follow", follow)
+    run.install()
+    return steps
+
+
+def calls(run, monkeypatch: pytest.MonkeyPatch, *codes: int) -> list[tuple[str, ...]]:
+    """Give the copy a Python that returns these codes, one a call; return the list into which the calls will come."""
+    seen, left = [], list(codes)
+    monkeypatch.setattr(run, "python", lambda *arguments: (seen.append(arguments), left.pop(0))[1])
+    return seen
+
+
+def test_it_parses_on_pythons_that_it_turns_away():
+    ast.parse((ROOT / "run.py").read_text(encoding="utf-8"), feature_version=(3, 7))
+
+
+def test_an_old_python_is_told_which_one_is_needed(folder):
+    done = start(folder, "-c", AS_OLD)
+    assert done.returncode == 1
+    assert "Python 3.11 to 3.14 is needed, and this is Python 3.9." in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_python_without_venv_is_told_the_package(folder):
+    done = start(folder, "-c", WITHOUT_PIP)
+    assert done.returncode == 1
+    assert f"sudo apt install python{sys.version_info[0]}.{sys.version_info[1]}-venv" in done.stderr
+    assert not (folder / ".venv").exists()
+
+
+def test_without_a_network_it_shows_what_pip_said_and_a_remedy(folder):
+    index = {"PIP_INDEX_URL": "http://127.0.0.1:9/simple", "PIP_RETRIES": "0", "PIP_CONFIG_FILE": os.devnull}
+    done = start(folder, "run.py", "lab", **index)
+    assert done.returncode == 1
+    assert " s  making .venv" in done.stdout
+    assert "No matching distribution found" in done.stderr
+    assert "the index was not reached: check" in done.stderr
+    assert "Then start the same command again." in done.stderr
+    assert (folder / ".venv" / "installed").read_text() == "unfinished"
+
+
+def test_a_venv_from_elsewhere_is_left_alone(folder):
+    (folder / ".venv").mkdir()
+    (folder / ".venv" / "mine").touch()
+    done = start(folder, "run.py", "lab")
+    assert done.returncode == 1
+    assert "is not from run.py" in done.stderr
+    assert (folder / ".venv" / "mine").exists()
+
+
+def test_the_usage_names_every_command(folder):
+    for arguments in ([], ["teach"]):
+        done = start(folder, "run.py", *arguments)
+        assert done.returncode == 1
+        for command in ("lab", "test", "notebooks", "figures", "bench"):
+            assert f"python run.py {command}" in done.stderr
+
+
+def test_an_installation_counts_when_it_is_complete(run, monkeypatch):
+    assert not run.ready()
+    assert installs(run, monkeypatch) == ["making .venv", "starting pip", "listing the fonts"]
+    assert run.ready()
+
+
+@pytest.mark.parametrize("step", ["making .venv", "starting pip", "listing the fonts"])
+def test_an_interrupted_installation_does_not_count_and_is_made_again(run, monkeypatch, step):
+    with pytest.raises(KeyboardInterrupt):
+        installs(run, monkeypatch, stop_at=step)
+    assert not run.ready()
+    installs(run, monkeypatch)
+    assert run.ready()
+
+
+@pytest.mark.parametrize(("name", "old", "new"), [
+    ("pyproject.toml", "torch==2.13.0", "torch==2.13.1"),
+    ("pyproject.toml", '"pytest>=', '"pytest>=8.5,>='),
+    ("constraints.txt", "torch==2.13.0", "torch==2.13.1"),
+])  # fmt: skip
+def test_another_list_of_packages_is_installed_anew(run, monkeypatch, name, old, new):
+    installs(run, monkeypatch)
+    path = run.ROOT / name
+    text = path.read_text(encoding="utf-8")
+    assert old in text
+    path.write_text(text.replace(old, new), encoding="utf-8")
+    assert not run.ready()
+    assert installs(run, monkeypatch)
+    assert run.ready()
+
+
+def test_a_moved_folder_is_installed_anew(run, monkeypatch, tmp_path):
+    installs(run, monkeypatch)
+    run.ROOT.rename(tmp_path / "moved")
+    assert not load(tmp_path / "moved").ready()
+
+
+def test_another_python_is_installed_anew(run, monkeypatch):
+    installs(run, monkeypatch)
+    monkeypatch.setattr(run, "VERSION", "3.99")
+    assert not run.ready()
+
+
+def test_lab_opens_the_first_chapter_and_passes_arguments_on(run, monkeypatch):
+    seen = calls(run, monkeypatch, 0)
+    run.lab("--no-browser")
+    assert seen == [("-m", "jupyterlab", "notebooks/00_start_here.ipynb", "--no-browser")]
+
+
+def test_test_runs_every_check_whatever_failed_before(run, monkeypatch, capsys):
+    seen = calls(run, monkeypatch, 1, 0, -9, 0)
+    assert run.test("-k", "tableau")
+    assert [call[1] for call in seen] == ["ruff", "ruff", "pyright", "pytest"]
+    assert [call[-2:] == ("-k", "tableau") for call in seen] == [False, False, False, True]
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert last == "ruff check: FAILED, ruff format: passed, pyright: FAILED, pytest: passed"
+
+
+def test_test_passes_when_every_check_does(run, monkeypatch):
+    calls(run, monkeypatch, 0, 0, 0, 0)
+    assert not run.test()
+
+
+def test_figures_are_made_by_name_or_all_until_one_fails(run, monkeypatch):
+    (run.ROOT / "figures").mkdir()
+    scripts = [run.ROOT / "figures" / f"{name}.py" for name in "abc"]
+    for script in scripts:
+        script.touch()
+    seen = calls(run, monkeypatch, 0, 1, 0)
+    assert run.figures()
+    assert seen == [(str(script),) for script in scripts[:2]]
+    assert not run.figures("c")
+    assert seen[2:] == [(str(scripts[2]),)]
+    with pytest.raises(SystemExit, match=r"No such figure: z\. There are: a, b, c\."):
+        run.figures("z")
