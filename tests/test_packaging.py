@@ -1,0 +1,153 @@
+"""The lists of packages say one thing: pyproject.toml, constraints.txt, conda's, Binder's, the imports, the README."""
+
+import ast
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from importlib import metadata
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from nodelib.book import CHAPTERS
+
+ROOT = Path(__file__).parents[1]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+PINS = [Requirement(line) for line in (ROOT / "constraints.txt").read_text().splitlines() if not line.startswith("#")]
+CONDA = {"environment.yml": {"torch": "pytorch"}, "binder/environment.yml": {"torch": "pytorch-cpu"}}
+IMPORTED_AS = {"PIL": "pillow", "IPython": "ipython", "yaml": "pyyaml"}
+START = "lab/tree/notebooks/00_start_here.ipynb"
+
+
+def conda_list(name: str) -> list[str]:
+    """The conda packages of an environment.yml, its pip section aside."""
+    return re.findall(r"^  - ([^:\n]+)$", (ROOT / name).read_text(encoding="utf-8").split("dependencies:")[1], re.M)
+
+
+def needed(requirement: Requirement, found: set[str]) -> set[str]:
+    """The names of all that `requirement` brings along on this machine, as far as it is installed here."""
+    name = canonicalize_name(requirement.name)
+    if name in found:
+        return found
+    found.add(name)
+    try:
+        further = [Requirement(line) for line in metadata.requires(name) or []]
+    except metadata.PackageNotFoundError:
+        return found
+    for each in further:
+        if each.marker is None or any(each.marker.evaluate({"extra": x}) for x in requirement.extras or {""}):
+            needed(each, found)
+    return found
+
+
+def imports(path: Path) -> set[str]:
+    """The distributions that a module imports by absolute name, wherever in it."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+            names.add(node.module)
+    tops = {name.partition(".")[0] for name in names} - set(sys.stdlib_module_names) - {"nodelib"}
+    return {canonicalize_name(IMPORTED_AS.get(top, top)) for top in tops}
+
+
+@pytest.mark.parametrize("name", CONDA)
+def test_conda_gets_the_packages_of_pyproject(name):
+    other = CONDA[name] | {"matplotlib": "matplotlib-base"}
+    packages = [
+        re.sub(r"^[\w-]+", lambda match: other.get(match[0], match[0]), line) for line in PROJECT["dependencies"]
+    ]
+    python, *listed = conda_list(name)
+    assert listed == [*packages, "pip"]
+    assert re.fullmatch(r"python=3\.\d+", python)
+    assert python.removeprefix("python=") in ("3.11", "3.12", "3.13", "3.14")
+
+
+def test_everything_that_is_installed_for_the_tests_is_pinned():
+    project = Requirement("nodelib[test]")
+    found = needed(project, set()) - {"nodelib"}
+    assert len(found) > 100  # the walk went on beyond the first level
+    assert sorted(found - {canonicalize_name(pin.name) for pin in PINS}) == []
+
+
+def test_every_extra_is_pinned_to_one_version_within_its_bounds():
+    pins = {canonicalize_name(pin.name): str(pin.specifier) for pin in PINS if not pin.marker or pin.marker.evaluate()}
+    extras = PROJECT["optional-dependencies"]
+    for line in [*PROJECT["dependencies"], *(line for extra in extras.values() for line in extra)]:
+        requirement = Requirement(line)
+        assert requirement.specifier.contains(pins[canonicalize_name(requirement.name)].removeprefix("=="))
+
+
+def test_pins_are_plain_versions():
+    for pin in PINS:
+        assert re.fullmatch(r"==[\w.]+", str(pin.specifier)), pin  # one version, not that of one machine ("+cpu")
+        assert pin.url is None
+        assert not pin.extras
+
+
+def test_the_package_imports_what_it_declares_and_declares_what_it_imports():
+    declared = {canonicalize_name(Requirement(line).name) for line in PROJECT["dependencies"]}
+    imported = set().union(*(imports(path) for path in (ROOT / "nodelib").rglob("*.py")))
+    assert imported == declared - {"jupyterlab"}
+
+
+def test_the_yardstick_is_the_same_in_both_extras():
+    assert set(PROJECT["optional-dependencies"]["bench"]) <= set(PROJECT["optional-dependencies"]["test"])
+
+
+@pytest.mark.skipif(os.name == "nt", reason="repo2docker is made for Linux and macOS")
+def test_binder_would_build_the_repository(tmp_path):
+    for name in ("pyproject.toml", "run.py", "environment.yml", "constraints.txt"):
+        shutil.copy(ROOT / name, tmp_path)
+    shutil.copytree(ROOT / "binder", tmp_path / "binder")
+    command = [sys.executable, "-m", "repo2docker", "--no-build", "--debug", str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, encoding="utf-8", timeout=120)
+    dockerfile = done.stdout + done.stderr
+    assert done.returncode == 0, dockerfile
+    assert '--file "binder/environment.yml"' in dockerfile
+    assert "RUN ./binder/postBuild" in dockerfile
+    assert re.search(r"COPY .*environment-2epy-2d3-2e12-", dockerfile)  # the base for the Python that is asked for
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no executable bit")
+def test_what_must_be_executable_is():
+    for name in ("binder/postBuild", ".ci/run"):
+        assert os.access(ROOT / name, os.X_OK), name
+    assert "python -m pip install --no-deps --editable ." in (ROOT / "binder" / "postBuild").read_text()
+    assert "python3 run.py test" in (ROOT / ".ci" / "run").read_text()
+
+
+def test_the_readme_opens_binder_where_the_repository_is():
+    """Give the repository's address in pyproject.toml under [project.urls], and the link belongs in the README."""
+    assert START in README
+    assert (ROOT / START.removeprefix("lab/tree/")).name == CHAPTERS[0].file
+    address = PROJECT.get("urls", {}).get("repository")
+    links = re.findall(r"https://mybinder\.org/v2/[^)\s]+", README)
+    assert links == ([f"https://mybinder.org/v2/git/{quote(address, safe='')}/HEAD?urlpath={START}"] if address else [])
+
+
+def test_the_readme_maps_the_chapters_that_there_are():
+    rows = re.findall(r"^\| \[(\d) (.+?)\]\(notebooks/(.+?)\) \| (\d+) \|", README, re.MULTILINE)
+    ready = [(str(n), c.title, c.file, str(c.minutes)) for n, c in enumerate(CHAPTERS) if c.ready]
+    assert rows == ready
+
+
+def test_the_links_of_the_readme_and_of_contributing_lead_somewhere():
+    for name in ("README.md", "CONTRIBUTING.md"):
+        for link in re.findall(r"\]\((?!https?:)([^)#]+)", (ROOT / name).read_text(encoding="utf-8")):
+            assert (ROOT / link).exists(), f"{name}: {link}"
+
+
+def test_the_example_of_the_readme_runs():
+    (example,) = re.findall(r"^```python\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+    names: dict = {}
+    exec(example, names)
+    assert names["y"].shape == (200, 2)
