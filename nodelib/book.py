@@ -83,7 +83,12 @@ MAP = (
     Entry("Figure 7", "a Poisson process with a latent rate", 5),
     Entry("Figure 8", "spirals reconstructed and extrapolated", 5),
     Entry("Figure 9", "what one latent dimension does", 5),
+    Entry("Section 3, software", "implicit Adams through LSODE and VODE", 1, ("1.3",), ("numpy_ode.odeint",)),
     Entry("Section 6", "minibatches, uniqueness, tolerances, reconstruction", 6),
+    Entry("Appendix A", "proof of Theorem 1", 4),
+    Entry("Appendix B", "the adjoint derived", 2, ("2.3", "2.4")),
+    Entry("Appendix D", "Algorithm 2 as autograd code", 2, ("2.5",), ("numpy_ode.odeint_adjoint",)),
+    Entry("Appendix E", "training the latent ODE", 5),
 )  # fmt: skip
 
 

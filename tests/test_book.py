@@ -51,7 +51,8 @@ def test_every_number_of_the_paper_is_in_the_map():
     items = [entry.item for entry in MAP]
     assert len(items) == len(set(items))
     expected = [f"Eq. {n}" for n in range(1, 11)] + ["Eq. 11–13", "Algorithm 1", "Algorithm 2", "Theorem 1"]
-    expected += ["Table 1", "Table 2", *(f"Figure {n}" for n in range(1, 10)), "Section 6"]
+    expected += ["Table 1", "Table 2", *(f"Figure {n}" for n in range(1, 10)), "Section 3, software", "Section 6"]
+    expected += [f"Appendix {letter}" for letter in "ABDE"]  # C is Algorithm 2
     assert items == expected
 
 

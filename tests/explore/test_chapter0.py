@@ -30,4 +30,5 @@ def test_the_slider_moves_the_picture_and_the_sentence():
     live.controls["blocks"].value = MOST
     assert live.error is None
     assert live.png != before[0]
+    np.testing.assert_array_equal(live.fig.axes[0].lines[-1].get_xydata(), np.transpose(stack(MOST)))
     assert live.description == describe(stack(MOST)) != before[1]
