@@ -111,7 +111,8 @@ def python(*arguments: str) -> int:
 
 
 def lab(*arguments: str) -> int:
-    return python("-m", "jupyterlab", "notebooks/00_start_here.ipynb", *arguments)
+    # the address that JupyterLab prints, for those whose browser does not open by itself, leads to the chapter as well
+    return python("-m", "jupyterlab", "--LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb", *arguments)
 
 
 def test(*arguments: str) -> int:

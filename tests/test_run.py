@@ -163,7 +163,9 @@ def test_another_python_is_installed_anew(run, monkeypatch):
 def test_lab_opens_the_first_chapter_and_passes_arguments_on(run, monkeypatch):
     seen = calls(run, monkeypatch, 0)
     run.lab("--no-browser")
-    assert seen == [("-m", "jupyterlab", "notebooks/00_start_here.ipynb", "--no-browser")]
+    assert seen == [
+        ("-m", "jupyterlab", "--LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb", "--no-browser")
+    ]
 
 
 def test_test_runs_every_check_whatever_failed_before(run, monkeypatch, capsys):
