@@ -1,8 +1,9 @@
-"""The methods by name, and the checks of the arguments that both twins share. No arrays here: names, floats, options."""
+"""The methods by name, and the checks of arguments that both twins share: names, options and floats, no arrays."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
+from itertools import pairwise
 from math import isfinite
 from typing import Any
 from warnings import warn
@@ -120,12 +121,12 @@ def check_times(times: Sequence[float], ndim: int) -> None:
     if not all(map(isfinite, times)):
         raise ValueError(f"t must be finite, got {next(s for s in times if not isfinite(s))} in it")
     sign = 1 if times[1] > times[0] else -1
-    for i, (before, after) in enumerate(zip(times, times[1:], strict=False)):
-        if not sign * (after - before) > 0:
-            raise ValueError(
-                f"t must increase or decrease strictly, but t[{i}] = {before:.6g} and t[{i + 1}] = {after:.6g}: "
-                "sort it and remove repeated times"
-            )
+    wrong = [i for i, (before, after) in enumerate(pairwise(times)) if not sign * (after - before) > 0]
+    if wrong:
+        raise ValueError(
+            f"t must increase or decrease strictly, but t[{wrong[0]}] = {times[wrong[0]]:.6g} and "
+            f"t[{wrong[0] + 1}] = {times[wrong[0] + 1]:.6g}: sort it and remove repeated times"
+        )
 
 
 def check_tolerances(smallest: Mapping[str, float], eps: float, dtype: str) -> None:
@@ -138,8 +139,8 @@ def check_tolerances(smallest: Mapping[str, float], eps: float, dtype: str) -> N
     floor = 10 * eps
     if smallest["rtol"] < floor and smallest["atol"] < floor:
         warn(
-            f"rtol = {smallest['rtol']:.1g} and atol = {smallest['atol']:.1g} lie below what {dtype} can resolve, about "
-            f"{floor:.1g}: steps are spent on round-off. Loosen them or use a wider dtype",
+            f"rtol = {smallest['rtol']:.1g} and atol = {smallest['atol']:.1g} lie below what {dtype} can resolve, "
+            f"about {floor:.1g}: steps are spent on round-off. Loosen them or use a wider dtype",
             stacklevel=4,
         )
 

@@ -1,7 +1,8 @@
 """Step-size control on plain floats: how long the first step is, and the next one after a step has been judged.
 
-Source: Hairer, Nørsett & Wanner, *Solving Ordinary Differential Equations I* (1993), II.4, "HNW" below. A step is judged
-by its error ratio: RMS norm of the estimated local error over the tolerance atol + rtol |y|. At most 1 is accepted.
+Source: Hairer, Nørsett & Wanner, *Solving Ordinary Differential Equations I* (1993), II.4, "HNW" below. A step is
+judged by its error ratio, the RMS norm of the estimated local error over the tolerance atol + rtol |y|: up to 1 it is
+accepted.
 """
 
 SAFETY = 0.9  # aim below the tolerance, so that the next step is probably accepted
@@ -31,9 +32,9 @@ def step_factor(ratio: float, order: int, accepted: bool, previous: float | None
     """h_new / h from the error ratio of the step just tried.
 
     The local error of the pair's lower-order method behaves as h^order (5 for dopri5), so the step that just meets the
-    tolerance is h · ratio^(-1/order). This is the "I" controller. With ``previous``, the error ratio of the accepted step before this
-    one, it is the "PI" controller (Gustafsson 1991; Hairer & Wanner II, IV.2, with exponents 0.7 and 0.4), which answers more calmly.
-    A ratio that is not finite shrinks the step as far as one attempt may.
+    tolerance is h · ratio^(-1/order). This is the "I" controller. With ``previous``, the error ratio of the accepted
+    step before this one, it is the "PI" controller, which answers more calmly (Gustafsson 1991; Hairer & Wanner,
+    *Solving Ordinary Differential Equations II* (1996), IV.2). A ratio of inf or nan shrinks the step the most.
     """
     if not ratio < float("inf"):
         return SHRINK

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from functools import partial
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -59,7 +60,7 @@ def _solve_ivp(name, func, y0, times, rtol, atol, options):
     if not out.success:
         raise SolverError(f"scipy:{name} stopped at t = {out.t[-1]:.6g}: {out.message}")
     ends = [float(t) for t in out.t]
-    steps = tuple(Step(a, b - a, float("nan"), True) for a, b in zip(ends, ends[1:], strict=False))
+    steps = tuple(Step(a, b - a, float("nan"), True) for a, b in pairwise(ends))
     return np.concatenate([y0[None], out.sol(times[1:]).T]).astype(y0.dtype), steps, out.sol
 
 

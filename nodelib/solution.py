@@ -91,12 +91,11 @@ class Symptoms:
         if self.noise > 0:
             return "func returns something else each time (Dropout, fresh random numbers): make it deterministic"
         if self.growth > 0.05 * self.stiffness and self.growth > 1e-3:
-            return "the solution seems to blow up, or to change very fast, near this time: end t before it, or check the sign "
-                "and scale of func"
+            return "the solution blows up, or changes very fast, here: end t before it, or check sign and scale of func"
         if self.stiffness > 0.3:
             return (
-                f"the problem looks stiff, |hλ| is about {self.stiffness:.2g}: stability, not accuracy, holds the step down. "
-                'Try method="scipy:Radau" or "scipy:LSODA"'
+                f"the problem looks stiff, |hλ| is about {self.stiffness:.2g}: stability, not accuracy, limits the "
+                'step. Try method="scipy:Radau" or "scipy:LSODA"'
             )
         if self.jump > 0.1:
             return "func jumps in t here: split t at the jump"

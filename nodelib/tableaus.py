@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Tableau:
     """One explicit Runge-Kutta method, its numbers as exact fractions.
 

@@ -15,17 +15,17 @@ from typing import Any
 import numpy as np
 from autograd.tracer import getval
 
-from nodelib.numpy_ode.solve import Array, Problem, Segment, Stages, grid, rk_step, rms
+from nodelib.numpy_ode.solve import Array, Problem, Segment, Stages, advance, grid, rk_step, rms
 from nodelib.solution import FixedPointFailed, Step
 from nodelib.tableaus import TABLEAUS
 
 
 @cache
 def adams_weights(nodes: tuple[float, ...]) -> Array:
-    """Row j holds the coefficients of θ, θ², … in w_j(θ), for distinct nodes τ_j in units of the step."""
+    """Column j holds the coefficients of θ, θ², … in w_j(θ), for distinct nodes τ_j in units of the step."""
     powers = np.arange(len(nodes))
     lagrange = np.linalg.inv(np.array(nodes)[:, None] ** powers).T  # row j: the coefficients of ℓ_j
-    return lagrange / (powers + 1)
+    return (lagrange / (powers + 1)).T
 
 
 def adams_steps(problem: Problem) -> Iterator[Segment]:
@@ -35,8 +35,8 @@ def adams_steps(problem: Problem) -> Iterator[Segment]:
     start_up = Stages(TABLEAUS["rk4"], problem)
     y, f, past = problem.y0, problem.f0, []
     for (t, i), (t1, j) in pairwise(grid(problem)):
-        start = problem.time(i, t)
-        h = problem.time(j, t1) - start
+        start = problem.time(t, i)
+        h = problem.time(t1, j) - start
         f = problem.func(start, y) if f is None else f
         past = [(t, f), *past][: max(known, 1)]
         if len(past) < known:
@@ -46,7 +46,7 @@ def adams_steps(problem: Problem) -> Iterator[Segment]:
             nodes = tuple(round((s - t) / (t1 - t), 12) for s, _ in past[:known])
             k = stack([slope for _, slope in past[:known]], problem)
             dense = adams_weights(nodes) if known else np.empty((0, 0))
-            y1 = y + h * dense.sum(axis=1).dot(k) if known else y
+            y1 = advance(y, h, dense.sum(axis=0), k) if known else y
             if implicit:
                 y1, k, dense = implicit_step(problem, start, y, h, y1, past[:known], nodes)
         problem.log.append(Step(t, t1 - t, float("nan"), True))
@@ -59,18 +59,17 @@ def implicit_step(
 ) -> tuple[Any, Array, Array]:
     """Solve y1 = y + h (w f(t + h, y1) + Σ_j w_j f_j), an equation for y1, by fixed-point iteration from a guess y1."""
     dense = adams_weights((1.0, *nodes))
-    weights = dense.sum(axis=1)
     most = int(problem.options.get("max_iters", 20))
     for _ in range(most):
         k = stack([problem.func(t + h, y1), *(slope for _, slope in past)], problem)
-        y1, before = y + h * weights.dot(k), y1
+        y1, before = advance(y, h, dense.sum(axis=0), k), y1
         scale = problem.atol + problem.rtol * np.abs(getval(y1))
         if rms(getval(y1 - before) / scale) <= 0.1:
             return y1, k, dense
     raise FixedPointFailed(
-        f"implicit_adams did not solve the equation of its step at t = {getval(t):.6g} in {most} iterations. They converge "
-        f"while h L / {1 / abs(weights[0]):.1f} < 1, L the Lipschitz constant of func: shorten step_size, or for a stiff "
-        'problem use method="scipy:Radau"'
+        f"implicit_adams did not solve the equation of its step at t = {getval(t):.6g} in {most} iterations. They "
+        f"converge while h L < {1 / abs(dense[:, 0].sum()):.1f}, L the Lipschitz constant of func: shorten step_size, or for "
+        'a stiff problem use method="scipy:Radau"'
     )
 
 

@@ -9,7 +9,7 @@ grid; the values between. The letters are those of Hairer, Nørsett & Wanner, *S
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import pairwise
-from math import ceil, isfinite, sqrt
+from math import ceil, sqrt
 from typing import Any, NamedTuple
 
 import autograd.numpy as anp
@@ -70,7 +70,9 @@ def solve(
     for segment in steps(problem):
         while len(ys) < len(problem.times) and segment.reaches(problem.times[len(ys)]):
             ys.append(
-                segment.y1 if segment.ends[1] == len(ys) else segment.at(problem.times[len(ys)], problem.time(len(ys)))
+                segment.y1
+                if segment.ends[1] == len(ys)
+                else segment.at(problem.times[len(ys)], problem.time(problem.times[len(ys)], len(ys)))
             )
         if dense:
             segments.append(segment._replace(k=segment.k.copy()))
@@ -115,11 +117,9 @@ class Problem:
     boxed: bool
     log: list[Step] = field(default_factory=list)
 
-    def time(self, i: int | None, value: float = 0.0) -> Any:
-        """Time t[i], with its gradient where t has one; ``value`` moves it to a step's end that moves along with t[i]."""
-        if i is None or not isbox(self.t):
-            return value if i is None else (value or self.times[i])
-        return self.t[i] + (value - self.times[i] if value else 0.0)
+    def time(self, value: float, i: int | None) -> Any:
+        """The time ``value``; where t has a gradient, as a box that moves along with t[i]."""
+        return self.t[i] + (value - self.times[i]) if i is not None and isbox(self.t) else value
 
 
 def prepare(func: Func, y0: Any, t: Any, method: str, rtol: Any, atol: Any, options: Any) -> Problem:
@@ -189,21 +189,27 @@ class Stages:
         self.sums = [(i, float(tableau.c[i]), rows[i], self.k[:i]) for i in range(1, s)]
         self.b = np.array(tableau.b, real)
         self.b_err = np.array(tableau.b_err or tableau.b, real)
-        self.dense = np.array(tableau.dense, real)
+        self.dense = np.array(tableau.dense, float).T
         self.fsal = tableau.fsal
 
 
 def rk_step(func: Func, t: Any, y: Any, h: Any, stages: Stages) -> Any:
-    """One explicit Runge-Kutta step from (t, y), HNW II.1: fills k[1:] (k[0] = f(t, y) is there), returns y at t + h."""
+    """One explicit Runge-Kutta step (HNW II.1). k[0] = f(t, y) is there; fills k[1:] and returns y at t + h."""
     k, y_i = stages.k, y
     for i, c, a, earlier in stages.sums:
         y_i = y + h * a.dot(earlier)
         k[i] = func(t + c * h, y_i)
-    return y_i if stages.fsal else y + h * stages.b.dot(k)
+    return y_i if stages.fsal else advance(y, h, stages.b, k)
+
+
+def advance(y: Any, h: Any, weights: Array, slopes: Array) -> Any:
+    """y + h Σ_i w_i k_i."""
+    real = slopes.real.dtype if slopes.dtype != object else weights.dtype
+    return y + h * weights.astype(real).dot(slopes)
 
 
 class Segment(NamedTuple):
-    """An accepted step: y(t + θh) = y + h Σ_i w_i(θ) k_i, with w_i(θ) = Σ_m dense[i, m] θ^(m+1); k is valid till the next.
+    """An accepted step: y(t + θh) = y + h Σ_i w_i(θ) k_i, w_i(θ) = Σ_m dense[m, i] θ^(m+1). The next step reuses k.
 
     ``ends`` are the indices in t of the times that its start and its end move with, None where they are fixed.
     """
@@ -224,12 +230,12 @@ class Segment(NamedTuple):
 
     def at(self, s: float, s_in_t: Any) -> Any:
         """The state at time s, and through ``s_in_t``, its place in the caller's t, the gradient with respect to it."""
-        powers = np.arange(1, self.dense.shape[1] + 1)
+        powers = np.arange(1, len(self.dense) + 1)
         theta = (s - self.t) / self.h
         t, h = self.span
-        y = self.y + h * self.dense.dot(theta**powers).astype(self.dense.dtype).dot(self.k)
+        y = advance(self.y, h, (theta**powers).dot(self.dense), self.k)
         if isbox(s_in_t) or isbox(t) or isbox(h):
-            slope = h * self.dense.dot(powers * theta ** (powers - 1)).dot(self.k)
+            slope = advance(0.0, self.h, (powers * theta ** (powers - 1)).dot(self.dense), self.k)
             y = y + slope * ((s_in_t - t) / h - theta)  # zero in value; it carries dy/dθ
         return y
 
@@ -277,8 +283,8 @@ def adaptive_steps(problem: Problem) -> Iterator[Segment]:
         ends = (0 if t == problem.times[0] else None, len(problem.times) - 1 if last else None)
         t1 = t_end if last else t + h
         h = t1 - t
-        start = problem.time(ends[0], t)
-        size = problem.time(ends[1], t1) - start
+        start = problem.time(t, ends[0])
+        size = problem.time(t1, ends[1]) - start
         y1 = rk_step(func, start, y, size, stages)
         error = h * getval(stages.b_err.dot(stages.k))
         ratio = rms(error / (atol + rtol * np.maximum(np.abs(getval(y)), np.abs(getval(y1)))))
@@ -306,8 +312,8 @@ def fixed_steps(problem: Problem) -> Iterator[Segment]:
     stages = Stages(problem.method.tableau, problem)  # type: ignore[arg-type]
     y, f0 = problem.y0, problem.f0
     for (t, i), (t1, j) in pairwise(grid(problem)):
-        start = problem.time(i, t)
-        size = problem.time(j, t1) - start
+        start = problem.time(t, i)
+        size = problem.time(t1, j) - start
         stages.k[0] = problem.func(start, y) if f0 is None else f0
         y1 = rk_step(problem.func, start, y, size, stages)
         problem.log.append(Step(t, t1 - t, float("nan"), True))
@@ -337,8 +343,8 @@ def explain_overflow(problem: Problem) -> None:
         if not np.isfinite(getval(f)).all():
             largest = np.abs(getval(y)).max()
             raise NonFiniteState(
-                f"func first returns nan or inf at t = {getval(t):.6g}, where the largest entry of y is {largest:.3g}. If "
-                "that is large, the step is too long for stability or the solution blows up; else check func there"
+                f"func first returns nan or inf at t = {getval(t):.6g}, where the largest entry of y is {largest:.3g}. "
+                "If that is large, the step is too long for stability or the solution blows up; else check func there"
             )
         return f
 

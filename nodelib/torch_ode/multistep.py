@@ -1,0 +1,73 @@
+"""Adams methods: a step extrapolates (Bashforth) or interpolates (Moulton) the slopes of earlier steps.
+
+The polynomial through the known slopes f(τ_j) at the nodes τ_j = (t_j - t) / h is integrated exactly,
+
+    y(t + θh) = y + h Σ_j w_j(θ) f(τ_j),   w_j(θ) = ∫₀^θ ℓ_j(s) ds,   ℓ_j the Lagrange polynomials of the nodes,
+
+so that a grid need not be uniform. HNW III.1 (uniform) and III.5 (variable steps).
+"""
+
+from collections.abc import Iterator
+from functools import cache
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from nodelib.torch_ode.solve import Problem, Segment, Stages, advance, grid, instant, rk_step
+from nodelib.solution import FixedPointFailed, Step
+from nodelib.tableaus import TABLEAUS
+
+
+@cache
+def adams_weights(nodes: tuple[float, ...]) -> np.ndarray:
+    """Column j holds the coefficients of θ, θ², … in w_j(θ), for distinct nodes τ_j in units of the step."""
+    powers = np.arange(len(nodes))
+    lagrange = np.linalg.inv(np.array(nodes)[:, None] ** powers).T  # row j: the coefficients of ℓ_j
+    return (lagrange / (powers + 1)).T
+
+
+def adams_steps(problem: Problem) -> Iterator[Segment]:
+    """Adams–Bashforth or implicit Adams steps on the grid; Runge–Kutta 4 until enough slopes are known."""
+    implicit, order = problem.method.name == "implicit_adams", problem.options.get("max_order", 4)
+    known = order - 1 if implicit else order
+    start_up = Stages(TABLEAUS["rk4"], problem)
+    y, f, past = problem.y0, problem.f0, []
+    for (t, i), (t1, j) in pairwise(grid(problem)):
+        start = problem.time(t, i)
+        h = problem.time(t1, j) - start
+        f = problem.func(instant(start, y), y) if f is None else f
+        past = [(t, f), *past][: max(known, 1)]
+        if len(past) < known:
+            start_up.start(f)
+            y1, k, dense = rk_step(problem.func, start, y, h, start_up), start_up.k, start_up.dense
+        else:
+            nodes = tuple(round((s - t) / (t1 - t), 12) for s, _ in past[:known])
+            k = [slope for _, slope in past[:known]]
+            dense = adams_weights(nodes) if known else np.empty((0, 0))
+            y1 = advance(y, h, dense.sum(axis=0), k) if known else y
+            if implicit:
+                y1, k, dense = implicit_step(problem, start, y, h, y1, past[:known], nodes)
+        problem.log.append(Step(t, t1 - t, float("nan"), True))
+        yield Segment(t, t1 - t, y, y1, k, dense, (start, h), t1, (i, j))
+        y, f = y1, None
+
+
+def implicit_step(
+    problem: Problem, t: Any, y: Any, h: Any, y1: Any, past: list, nodes: tuple
+) -> tuple[Any, list, np.ndarray]:
+    """Solve y1 = y + h (w f(t + h, y1) + Σ_j w_j f_j), an equation for y1, by fixed-point iteration from a guess y1."""
+    dense = adams_weights((1.0, *nodes))
+    most = int(problem.options.get("max_iters", 20))
+    for _ in range(most):
+        k = [problem.func(instant(t + h, y), y1), *(slope for _, slope in past)]
+        y1, before = advance(y, h, dense.sum(axis=0), k), y1
+        scale = problem.atol + problem.rtol * y1.detach().abs()
+        if problem.norm((y1 - before).detach() / scale) <= 0.1:
+            return y1, k, dense
+    raise FixedPointFailed(
+        f"implicit_adams did not solve the equation of its step at t = {float(t):.6g} in {most} iterations. They "
+        f"converge while h L < {1 / abs(dense[:, 0].sum()):.1f}, L the Lipschitz constant of func: shorten step_size, or for "
+        'a stiff problem use method="scipy:Radau"'
+    )
