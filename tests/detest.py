@@ -11,16 +11,13 @@ from typing import NamedTuple
 import numpy as np
 
 
-class TestProblem(NamedTuple):
+class Initial(NamedTuple):
     func: Callable
     y0: np.ndarray
 
 
-TestProblem.__test__ = False  # not a class of tests
-
-
 def problem(y0):
-    return lambda func: TestProblem(lambda t, y: np.array(func(t, y)), np.array(y0, dtype=float))
+    return lambda func: Initial(lambda t, y: np.array(func(t, y)), np.array(y0, dtype=float))
 
 
 def chain(n, rates):
@@ -28,13 +25,13 @@ def chain(n, rates):
     matrix = np.zeros((n, n))
     for i, rate in enumerate(rates):
         matrix[i, i], matrix[i + 1, i] = -rate, rate
-    return TestProblem(lambda t, y: matrix @ y, np.eye(n)[0])
+    return Initial(lambda t, y: matrix @ y, np.eye(n)[0])
 
 
 def heat(n):
     """Second difference operator on n points."""
     matrix = -2 * np.eye(n) + np.eye(n, k=1) + np.eye(n, k=-1)
-    return TestProblem(lambda t, y: matrix @ y, np.eye(n)[0])
+    return Initial(lambda t, y: matrix @ y, np.eye(n)[0])
 
 
 def orbit(eccentricity):
@@ -64,7 +61,7 @@ def planets():
         pull += mass[:, None] * x / r3  # the sum above leaves out no planet; take its own term back
         return np.concatenate([y[15:], (gravity * (-(sun + mass)[:, None] * x / r3 + pull)).reshape(-1)])
 
-    return TestProblem(func, np.array(place + speed))
+    return Initial(func, np.array(place + speed))
 
 
 def torus(t, y):

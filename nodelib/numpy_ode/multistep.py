@@ -68,8 +68,8 @@ def implicit_step(
             return y1, k, dense
     raise FixedPointFailed(
         f"implicit_adams did not solve the equation of its step at t = {getval(t):.6g} in {most} iterations. They "
-        f"converge while h L < {1 / abs(dense[:, 0].sum()):.1f}, L the Lipschitz constant of func: shorten step_size, or for "
-        'a stiff problem use method="scipy:Radau"'
+        f"converge while h L < {1 / abs(dense[:, 0].sum()):.1f}, L the Lipschitz constant of func: shorten step_size, "
+        'or for a stiff problem use method="scipy:Radau"'
     )
 
 

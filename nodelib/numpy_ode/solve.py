@@ -202,7 +202,7 @@ def rk_step(func: Func, t: Any, y: Any, h: Any, stages: Stages) -> Any:
     return y_i if stages.fsal else advance(y, h, stages.b, k)
 
 
-def advance(y: Any, h: Any, weights: Array, slopes: Array) -> Any:
+def advance(y: Any, h: Any, weights: Array, slopes: Any) -> Any:
     """y + h Σ_i w_i k_i."""
     real = slopes.real.dtype if slopes.dtype != object else weights.dtype
     return y + h * weights.astype(real).dot(slopes)

@@ -13,11 +13,10 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
-from torch import Tensor
 
-from nodelib.torch_ode.solve import Problem, Segment, Stages, advance, grid, instant, rk_step
 from nodelib.solution import FixedPointFailed, Step
 from nodelib.tableaus import TABLEAUS
+from nodelib.torch_ode.solve import Problem, Segment, Stages, advance, grid, instant, rk_step
 
 
 @cache
@@ -68,6 +67,6 @@ def implicit_step(
             return y1, k, dense
     raise FixedPointFailed(
         f"implicit_adams did not solve the equation of its step at t = {float(t):.6g} in {most} iterations. They "
-        f"converge while h L < {1 / abs(dense[:, 0].sum()):.1f}, L the Lipschitz constant of func: shorten step_size, or for "
-        'a stiff problem use method="scipy:Radau"'
+        f"converge while h L < {1 / abs(dense[:, 0].sum()):.1f}, L the Lipschitz constant of func: shorten step_size, "
+        'or for a stiff problem use method="scipy:Radau"'
     )

@@ -56,13 +56,13 @@ def solve(
 
     func:    (t: 0-d tensor, y: like y0) -> like y0. t has y0's real dtype and device.
     y0:      tensor of any shape or a tuple of tensors; float32, float64 or complex; on any device.
-    t:       two or more times, strictly increasing or decreasing; a tensor (which may require a gradient) or a sequence.
+    t:       two or more times, strictly increasing or decreasing: a sequence, or a tensor, which may require a gradient.
     method:  a name in ``METHODS``.
-    rtol, atol: tolerance atol + rtol |y| on the error of each step (not of the whole); floats, tensors like y0, or for a
-             tuple y0 one for each part. Defaults 1e-7, 1e-9 in double and 1e-5, 1e-6 in single precision.
-    options: fixed-step methods: step_size or grid_constructor(func, y0, t) (without: one step from each time to the next);
-             adaptive: first_step, min_step, max_step, max_num_steps (100,000), controller ("I" or "PI"), norm(y) -> float,
-             step_t and jump_t (times to stop at; at a jump f is evaluated on either side);
+    rtol, atol: tolerance atol + rtol |y| on the error of each step (not of the whole); floats, tensors like y0, or
+             for a tuple y0 one for each part. Defaults 1e-7, 1e-9 in double and 1e-5, 1e-6 in single precision.
+    options: fixed-step methods: step_size, or grid_constructor(func, y0, t) (without: one step from each time in t to
+             the next); adaptive: first_step, min_step, max_step, max_num_steps (100,000), controller ("I" or "PI"),
+             norm(y) -> float, step_t and jump_t (times to stop at; at a jump f is evaluated on either side);
              Adams: max_order (4), and implicit_adams max_iters (20) for the iterations on each step's equation.
     dense:   also keep what it takes to give the state at any time.
 
@@ -196,7 +196,7 @@ def prepare(func: Func, y0: Any, t: Any, method: str, rtol: Any, atol: Any, opti
 
 
 def check_state(y0: Any) -> None:
-    """Raise unless y0 is a floating-point tensor or a tuple of such, of one dtype on one device, not empty and finite."""
+    """Raise unless y0 is a finite floating-point tensor or a tuple of such, of one dtype on one device."""
     parts = y0 if isinstance(y0, tuple | list) else (y0,)
     for part in parts:
         if not isinstance(part, Tensor):
@@ -319,7 +319,7 @@ class Stages:
     def start(self, slope: Tensor) -> None:
         """Set k[0]."""
         if self.graph:
-            self.k = [slope] + self.k[1:]
+            self.k = [slope, *self.k[1:]]
         else:
             self.k[0].copy_(slope)
 
@@ -394,7 +394,7 @@ class Segment(NamedTuple):
         return self._replace(k=list(self.k) if isinstance(self.k, list) else self.k.clone())
 
     def at(self, times: list[float], times_in_t: Tensor | None = None) -> Tensor:
-        """The states at these times together, (len(times), n); ``times_in_t`` carries the gradient with respect to them."""
+        """The states at these times, (len(times), n); ``times_in_t`` carries the gradient with respect to the times."""
         theta = (np.array(times)[:, None] - self.t) / self.h
         powers = np.arange(1, len(self.dense) + 1)
         k = torch.stack(self.k) if isinstance(self.k, list) else self.k
@@ -607,7 +607,8 @@ def scipy_solution(problem: Problem, t: Any, dense: bool) -> Solution:
         return problem.func(instant(t, state), state).cpu().numpy()
 
     tols = [x.double().cpu().numpy() if isinstance(x, Tensor) else x for x in (problem.rtol, problem.atol)]
-    found = scipy_solvers.run(problem.method, func, y0.cpu().numpy(), problem.times, *tols, problem.options)
+    start = y0.cpu().numpy()
+    found = scipy_solvers.run(problem.method, func, start, problem.times, tols[0], tols[1], problem.options)
     ys, stats, log, sol = found
     if dense and sol is None:
         raise ValueError(f"{problem.method.name} gives no dense output: use scipy:LSODA, or add the times to t")
