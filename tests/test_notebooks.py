@@ -19,7 +19,8 @@ NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
 CHAPTERS = sorted(NOTEBOOKS.glob("*.ipynb"))
 SECONDS_A_CELL = 120
 HEADING = "<summary>Solution</summary>"
-SOLUTION = re.compile(HEADING + r"(?:(?!<summary>).)*?^```python\n(.*?)^```\s*</details>", re.DOTALL | re.MULTILINE)
+PROSE = r"(?:(?!```|<summary>).)*?"
+SOLUTION = re.compile(f"{HEADING}{PROSE}^```python\n(.*?)^```$\n{PROSE}^</details>", re.DOTALL | re.MULTILINE)
 
 each_chapter = pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
 
@@ -39,7 +40,7 @@ def tagged(notebook: NotebookNode, tag: str) -> list[NotebookNode]:
 
 def printed_lines(cells: list[NotebookNode]) -> list[str]:
     """Every line that the cells printed; a check cell prints one line a check and nothing else."""
-    return [line for cell in cells for output in cell.outputs for line in output.get("text", "").splitlines()]
+    return "".join(output.get("text", "") for cell in cells for output in cell.outputs).splitlines()
 
 
 def with_solutions(notebook: NotebookNode) -> NotebookNode:
@@ -80,7 +81,7 @@ def test_each_exercise_has_its_stub_its_check_and_its_solution(path):
 def test_the_stored_exercises_are_unsolved(path):
     lines = printed_lines(tagged(chapter(path), "check"))
     assert len(lines) >= len(tagged(chapter(path), "check"))
-    assert not [line for line in lines if not line.startswith("✗ ")]
+    assert [line for line in lines if not line.startswith("✗ ")] == []
 
 
 @pytest.mark.timeout(600)
@@ -95,4 +96,4 @@ def test_the_solutions_pass_every_check(path):
     for check in checks:
         lines = printed_lines([check])
         assert lines
-        assert not [line for line in lines if not line.startswith("✓ ")]
+        assert [line for line in lines if not line.startswith("✓ ")] == []
