@@ -38,9 +38,11 @@ def tagged(notebook: NotebookNode, tag: str) -> list[NotebookNode]:
     return [cell for cell in notebook.cells if tag in cell.metadata.get("tags", [])]
 
 
-def printed_lines(cells: list[NotebookNode]) -> list[str]:
-    """Every line that the cells printed; a check cell prints one line a check and nothing else."""
-    return "".join(output.get("text", "") for cell in cells for output in cell.outputs).splitlines()
+def printed_lines(check: NotebookNode) -> list[str]:
+    """Every line that a check cell printed: one a comparison, and nothing else."""
+    lines = "".join(output.get("text", "") for output in check.outputs).splitlines()
+    assert lines, f"this check printed nothing:\n{check.source}"
+    return lines
 
 
 def with_solutions(notebook: NotebookNode) -> NotebookNode:
@@ -79,9 +81,8 @@ def test_each_exercise_has_its_stub_its_check_and_its_solution(path):
 
 @each_chapter
 def test_the_stored_exercises_are_unsolved(path):
-    lines = printed_lines(tagged(chapter(path), "check"))
-    assert len(lines) >= len(tagged(chapter(path), "check"))
-    assert [line for line in lines if not line.startswith("✗ ")] == []
+    for check in tagged(chapter(path), "check"):
+        assert [line for line in printed_lines(check) if not line.startswith("✗ ")] == []
 
 
 @pytest.mark.timeout(600)
@@ -94,6 +95,4 @@ def test_the_solutions_pass_every_check(path):
     where = {"metadata": {"path": NOTEBOOKS}}
     NotebookClient(solved, timeout=SECONDS_A_CELL, kernel_name="python3", resources=where).execute()
     for check in checks:
-        lines = printed_lines([check])
-        assert lines
-        assert [line for line in lines if not line.startswith("✓ ")] == []
+        assert [line for line in printed_lines(check) if not line.startswith("✓ ")] == []
