@@ -40,7 +40,7 @@ def tagged(notebook: NotebookNode, tag: str) -> list[NotebookNode]:
 
 def printed_lines(check: NotebookNode) -> list[str]:
     """Every line that a check cell printed: one a comparison, and nothing else."""
-    lines = "".join(output.get("text", "") for output in check.outputs).splitlines()
+    lines: list[str] = [*"".join(output.get("text", "") for output in check.outputs).splitlines()]
     assert lines, f"this check printed nothing:\n{check.source}"
     return lines
 
