@@ -13,10 +13,12 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
+from torch import Tensor
 
 from nodelib.solution import FixedPointFailed, Step
 from nodelib.tableaus import TABLEAUS
-from nodelib.torch_ode.solve import Problem, Segment, Stages, advance, grid, instant, rk_step
+from nodelib.torch_ode.problem import Problem, instant
+from nodelib.torch_ode.steps import Segment, Stages, advance, first_slope, grid, rk_segment
 
 
 @cache
@@ -28,33 +30,37 @@ def adams_weights(nodes: tuple[float, ...]) -> np.ndarray:
 
 
 def adams_steps(problem: Problem) -> Iterator[Segment]:
-    """Adams–Bashforth or implicit Adams steps on the grid; Runge–Kutta 4 until enough slopes are known."""
+    """Adams–Bashforth or implicit Adams steps on the grid."""
+    y, f, past = problem.y0, problem.f0, ()
+    for (t, i), (t1, j) in pairwise(grid(problem)):
+        f = first_slope(problem, t, i, y) if f is None else f
+        segment = adams_segment(problem, y, t, t1, (i, j), ((t, f), *past))
+        problem.log.append(Step(t, t1 - t, float("nan"), True))
+        yield segment
+        y, f, past = segment.y1, None, segment.past
+
+
+def adams_segment(problem: Problem, y: Tensor, t: float, t1: float, ends: tuple, past: tuple) -> Segment:
+    """The step from t to t1; ``past`` has the slopes at t and before. Runge–Kutta 4 until enough of them are known."""
     implicit, order = problem.method.name == "implicit_adams", problem.options.get("max_order", 4)
     known = order - 1 if implicit else order
-    start_up = Stages(TABLEAUS["rk4"], problem)
-    y, f, past = problem.y0, problem.f0, []
-    for (t, i), (t1, j) in pairwise(grid(problem)):
-        start = problem.time(t, i)
-        h = problem.time(t1, j) - start
-        f = problem.func(instant(start, y), y) if f is None else f
-        past = [(t, f), *past][: max(known, 1)]
-        if len(past) < known:
-            start_up.start(f)
-            y1, k, dense = rk_step(problem.func, start, y, h, start_up), start_up.k, start_up.dense
-        else:
-            nodes = tuple(round((s - t) / (t1 - t), 12) for s, _ in past[:known])
-            k = [slope for _, slope in past[:known]]
-            dense = adams_weights(nodes) if known else np.empty((0, 0))
-            y1 = advance(y, h, dense.sum(axis=0), k) if known else y
-            if implicit:
-                y1, k, dense = implicit_step(problem, start, y, h, y1, past[:known], nodes)
-        problem.log.append(Step(t, t1 - t, float("nan"), True))
-        yield Segment(t, t1 - t, y, y1, k, dense, (start, h), t1, (i, j))
-        y, f = y1, None
+    if len(past) < known:
+        start_up = Stages(TABLEAUS["rk4"], problem)
+        start_up.start(past[0][1])
+        return rk_segment(problem, start_up, y, t, t1, ends)._replace(past=past)
+    start = problem.time(t, ends[0])
+    h = problem.time(t1, ends[1]) - start
+    used, kept = past[:known], past[: max(known - 1, 0)]
+    nodes = tuple(round((s - t) / (t1 - t), 12) for s, _ in used)
+    k, dense = [slope for _, slope in used], adams_weights(nodes)
+    y1 = advance(y, h, dense.sum(axis=0), k) if used else y
+    if implicit:
+        y1, k, dense = implicit_step(problem, start, y, h, y1, used, nodes)
+    return Segment(t, t1 - t, y, y1, k, dense, (start, h), t1, ends, kept)
 
 
 def implicit_step(
-    problem: Problem, t: Any, y: Any, h: Any, y1: Any, past: list, nodes: tuple
+    problem: Problem, t: Any, y: Any, h: Any, y1: Any, past: tuple, nodes: tuple
 ) -> tuple[Any, list, np.ndarray]:
     """Solve y1 = y + h (w f(t + h, y1) + Σ_j w_j f_j), an equation for y1, by fixed-point iteration from a guess y1."""
     dense = adams_weights((1.0, *nodes))

@@ -1,0 +1,225 @@
+"""A checked initial value problem, which the solvers of this folder work on; ``prepare`` makes one.
+
+States are flattened on entry, tuples into one vector; times are Python floats, constants to the gradient.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from math import prod, sqrt
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from nodelib.arguments import Method, check_method, check_times, check_tolerances, default_tolerances
+from nodelib.solution import NonFiniteState, Step
+
+Func = Callable[[Any, Any], Any]
+MORE_OPTIONS = {
+    "rk fixed": {"grid_constructor", "norm"},
+    "adams fixed": {"grid_constructor", "norm"},
+    "rk adaptive": {"min_step", "max_step", "norm", "step_t", "jump_t"},
+    "scipy adaptive": {"norm"},
+}
+
+
+class Form:
+    """The shape of a state, tensor or tuple of tensors, and the way between it and one flat vector."""
+
+    def __init__(self, y0: Any):
+        self.is_tuple = not isinstance(y0, Tensor)
+        parts = y0 if self.is_tuple else (y0,)
+        self.shapes = [tuple(part.shape) for part in parts]
+        self.sizes = [prod(shape) for shape in self.shapes]
+
+    def flatten(self, y: Any) -> Tensor:
+        """The state as one vector."""
+        return torch.cat([part.reshape(-1) for part in y]) if self.is_tuple else y.reshape(-1)
+
+    def unflatten(self, y: Tensor) -> Any:
+        """The state from a vector (n,), or states from vectors (…, n)."""
+        if not self.is_tuple:
+            return y.view(y.shape[:-1] + self.shapes[0])
+        parts = y.split(self.sizes, dim=-1)
+        return tuple(part.reshape(y.shape[:-1] + shape) for part, shape in zip(parts, self.shapes, strict=True))
+
+
+class Counted:
+    """func on flat states, counting its evaluations."""
+
+    def __init__(self, func: Func, form: Form):
+        self.func = func
+        self.form, self.nfe = form, 0
+        shape = form.shapes[0]
+        if form.is_tuple:
+            self.flat = lambda t, y: form.flatten(func(t, form.unflatten(y)))
+        else:
+            self.flat = lambda t, y: func(t, y.view(shape)).reshape(-1)
+
+    def __call__(self, t: Tensor, y: Tensor) -> Tensor:
+        self.nfe += 1
+        return self.flat(t, y)
+
+
+@dataclass
+class Problem:
+    """A checked initial value problem on the flat state y0, with the log of its attempted steps.
+
+    ``reads``: func needs only that many leading entries of y; the others are quadratures (None: all of them).
+    ``jumps``: times at which f jumps.
+    """
+
+    func: Any
+    y0: Tensor
+    f0: Tensor
+    form: Form
+    t: Any
+    times: list[float]
+    method: Method
+    rtol: Any
+    atol: Any
+    norm: Callable[[Tensor], float]
+    options: dict[str, Any]
+    graph: bool
+    reads: int | None = None
+    jumps: frozenset[float] = frozenset()
+    log: list[Step] = field(default_factory=list)
+
+    @property
+    def moving(self) -> bool:
+        """Does t carry a gradient?"""
+        return self.graph and isinstance(self.t, Tensor) and self.t.requires_grad
+
+    def time(self, value: float, i: int | None) -> Any:
+        """The time ``value``; where t has a gradient, as a tensor that moves along with t[i]."""
+        return (
+            self.t[i].to(self.y0.device).double() + (value - self.times[i]) if i is not None and self.moving else value
+        )
+
+    def times_of(self, indices: range) -> Tensor | None:
+        """The times t[i] where t has a gradient, else None."""
+        return self.t[indices.start : indices.stop].to(self.y0.device).double() if self.moving else None
+
+
+def real(dtype: torch.dtype) -> torch.dtype:
+    """The dtype of |y|: complex64 -> float32, complex128 -> float64."""
+    return torch.empty(0, dtype=dtype).real.dtype if dtype.is_complex else dtype
+
+
+def prepare(func: Func, y0: Any, t: Any, method: str, rtol: Any, atol: Any, options: Any) -> Problem:
+    """Check every argument, evaluate func once, and flatten the state."""
+    chosen, options = check_method(method, options, MORE_OPTIONS)
+    check_state(y0)
+    form = Form(y0)
+    flat = form.flatten(y0)
+    numbers = t.detach() if isinstance(t, Tensor) else torch.as_tensor(t, dtype=torch.float64)
+    times = numbers.double().reshape(-1).tolist()
+    check_times(times, numbers.ndim)
+    rtol, atol = tolerances(rtol, atol, flat, form)
+    counted = Counted(func, form)
+    f0 = first_evaluation(counted, func, times[0], t, y0, flat)
+    graph = torch.is_grad_enabled() and any(isinstance(x, Tensor) and x.requires_grad for x in (flat, t, f0))
+    norm = norm_of(options.pop("norm", None), form)
+    return Problem(counted, flat, f0, form, t, times, chosen, rtol, atol, norm, options, graph)
+
+
+def check_state(y0: Any) -> None:
+    """Raise unless y0 is a finite floating-point tensor or a tuple of such, of one dtype on one device."""
+    parts = y0 if isinstance(y0, tuple | list) else (y0,)
+    for part in parts:
+        if not isinstance(part, Tensor):
+            raise TypeError(
+                f"y0 must be a tensor or a tuple of tensors, got {type(part).__name__}: use torch.as_tensor"
+            )
+        if part.dtype not in (torch.float32, torch.float64, torch.complex64, torch.complex128):
+            raise TypeError(f"y0 must be float32, float64 or complex, got {part.dtype}: pass e.g. y0.float()")
+        if part.numel() == 0:
+            raise ValueError(f"y0 is empty (shape {tuple(part.shape)}): there is nothing to solve for")
+        if (part.dtype, part.device) != (parts[0].dtype, parts[0].device):
+            raise TypeError(
+                f"the parts of y0 must share dtype and device, got {parts[0].dtype} on {parts[0].device} "
+                f"and {part.dtype} on {part.device}"
+            )
+        if not torch.isfinite(part).all():
+            raise ValueError("y0 contains nan or inf: the solution needs a finite start")
+    if not parts:
+        raise ValueError("y0 is an empty tuple: there is nothing to solve for")
+
+
+def tolerances(rtol: Any, atol: Any, y0: Tensor, form: Form) -> tuple[Any, Any]:
+    """(rtol, atol), checked, as floats or flat tensors like y0; the defaults follow the dtype."""
+    info = torch.finfo(y0.dtype)
+    default = default_tolerances(info.eps)
+    rtol, atol = (default[i] if tol is None else tol for i, tol in enumerate((rtol, atol)))
+    if not (isinstance(rtol, float) and isinstance(atol, float)):
+        rtol, atol = (each_entry(name, tol, y0, form) for name, tol in (("rtol", rtol), ("atol", atol)))
+    smallest = {"rtol": float(rtol if isinstance(rtol, float) else rtol.min())}
+    smallest["atol"] = float(atol if isinstance(atol, float) else atol.min())
+    check_tolerances(smallest, info.eps, str(y0.dtype))
+    return rtol, atol
+
+
+def each_entry(name: str, tol: Any, y0: Tensor, form: Form) -> Any:
+    """A tolerance given as number, tensor, or one number for each part of a tuple: as a float or flat like y0."""
+    if isinstance(tol, tuple | list):
+        if not form.is_tuple or len(tol) != len(form.sizes):
+            raise ValueError(f"{name} has {len(tol)} entries: give a number, or for a tuple y0 one for each part")
+        tol = torch.cat([torch.full((n,), float(x), dtype=torch.float64) for n, x in zip(form.sizes, tol, strict=True)])
+    tol = torch.as_tensor(tol, dtype=torch.float64).detach()
+    if tol.ndim and tol.numel() != y0.numel():
+        raise ValueError(f"{name} must be a number or a tensor like y0 ({form.shapes}), got shape {tuple(tol.shape)}")
+    return tol.reshape(-1).to(y0.device, real(y0.dtype)) if tol.ndim else float(tol)
+
+
+def first_evaluation(counted: Counted, func: Func, t0: float, t: Any, y0: Any, flat: Tensor) -> Tensor:
+    """f(t0, y0), flat, after checking that func returns what a derivative of y0 must be."""
+    counted.nfe += 1
+    if isinstance(t, Tensor) and t.requires_grad:
+        start = t[0].to(flat.device, real(flat.dtype))
+    else:
+        start = torch.tensor(t0, dtype=real(flat.dtype), device=flat.device)
+    f0 = func(start, y0)
+    wanted, got = (x if isinstance(x, tuple | list) else (x,) for x in (y0, f0))
+    if isinstance(y0, Tensor) != isinstance(f0, Tensor) or len(got) != len(wanted):
+        raise TypeError(f"func must return the structure of y0, {_structure(y0)}, got {_structure(f0)}")
+    for want, have in zip(wanted, got, strict=True):
+        if not isinstance(have, Tensor):
+            raise TypeError(f"func must return tensors, got {type(have).__name__}: use torch operations in func")
+        if have.shape != want.shape:
+            raise ValueError(f"func must return y0's shape {tuple(want.shape)}, got {tuple(have.shape)}")
+        if have.dtype != want.dtype:
+            raise TypeError(f"func must return y0's dtype {want.dtype}, got {have.dtype}: cast y0 or what func returns")
+        if have.device != want.device:
+            raise TypeError(
+                f"func must return tensors on y0's device {want.device}, got {have.device}: move func or y0"
+            )
+    f0 = counted.form.flatten(f0)
+    if not torch.isfinite(f0).all():
+        raise NonFiniteState(f"func returns nan or inf at its first evaluation, t = {t0:.6g}: check func and y0")
+    return f0
+
+
+def _structure(x: Any) -> str:
+    return f"a tuple of {len(x)}" if isinstance(x, tuple | list) else type(x).__name__
+
+
+def norm_of(norm: Callable[[Any], Any] | None, form: Form) -> Callable[[Tensor], float]:
+    """The norm of error ratios on flat vectors: RMS, for tuples the largest of the parts, or the caller's own."""
+    if callable(norm):
+        return lambda x: float(norm(form.unflatten(x)))
+    if not form.is_tuple:
+        return rms
+    roots = [sqrt(size) for size in form.sizes]
+    return lambda x: max(
+        n / root for n, root in zip(torch.stack(torch._foreach_norm(x.split(form.sizes))).tolist(), roots, strict=True)
+    )
+
+
+def rms(x: Tensor) -> float:
+    """Root mean square, of real or complex entries."""
+    return float(torch.linalg.vector_norm(x)) / sqrt(x.numel())
+
+
+def instant(t: Any, y: Tensor) -> Tensor:
+    """The time t as func gets it: a 0-d tensor of y's real dtype on its device."""
+    return torch.as_tensor(t, dtype=real(y.dtype), device=y.device)

@@ -1,0 +1,288 @@
+"""Steps: one Runge-Kutta step, steps that choose their size, steps on a grid, and the values inside a step.
+
+The letters are those of Hairer, Nørsett & Wanner, *Solving Ordinary Differential Equations I* (1993), "HNW". Where a
+gradient is needed each operation makes a new tensor that autograd can follow; where none is, a step writes its slopes
+into one buffer and a stage is one ``addmv``.
+"""
+
+from collections.abc import Iterator
+from functools import cache
+from itertools import pairwise
+from math import ceil
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from nodelib.arguments import MAX_NUM_STEPS
+from nodelib.controller import first_step, step_factor, trial_step
+from nodelib.solution import Step, Symptoms, examine
+from nodelib.tableaus import Tableau
+from nodelib.torch_ode.problem import Func, Problem, instant, real
+
+EPS = torch.finfo(torch.float64).eps
+
+
+@cache
+def coefficients(tableau: Tableau, dtype: torch.dtype, device: torch.device) -> tuple[list, np.ndarray, Tensor, list]:
+    """The tableau's rows a_1 … a_s, b, b - b̂ as floats; its dense output; its nodes and the rows again as tensors."""
+    rows = [[float(x) for x in row] for row in (*tableau.a, tableau.b, tableau.b_err or tableau.b)]
+    nodes = torch.tensor([float(c) for c in tableau.c[1:]], dtype=torch.float64, device=device)
+    vectors = [torch.tensor(row, dtype=dtype, device=device) for row in rows]
+    return rows, np.array(tableau.dense, float).T, nodes, vectors
+
+
+class Stages:
+    """The slopes k of one step's stages, and for each stage the weights and the slopes it sums.
+
+    Without a graph k is one buffer (s, n), written into; with one it is a list, renewed each step.
+    """
+
+    def __init__(self, tableau: Tableau, problem: Problem):
+        s, y = tableau.stages, problem.y0
+        self.graph, self.fsal, self.dtype = problem.graph, tableau.fsal, real(y.dtype)
+        self.weights, self.dense, self.c, vectors = coefficients(tableau, y.dtype, y.device)
+        self.k: Any = [y] * s if self.graph else torch.empty(s, y.numel(), dtype=y.dtype, device=y.device)
+        if not self.graph:
+            # func reads only the first ``reads`` entries; the last stage of an FSAL pair makes all of y at t + h.
+            self.reads = [problem.reads] * (s - 2) + [None if self.fsal else problem.reads]
+            self.plan = [(n, self.k[:i, :n].t(), vectors[i], self.k[i]) for i, n in enumerate(self.reads[: s - 1], 1)]
+            self.all, self.b, self.b_err = self.k.t(), vectors[s], vectors[s + 1]
+
+    def start(self, slope: Tensor) -> None:
+        """Set k[0]."""
+        if self.graph:
+            self.k = [slope, *self.k[1:]]
+        else:
+            self.k[0].copy_(slope)
+
+    def times(self, t: Any, h: Any) -> tuple[Tensor, ...]:
+        """t + c_i h for every stage but the first."""
+        return (self.c * h + t).to(self.dtype).unbind()
+
+    def error(self) -> Tensor:
+        """Σ_i (b_i - b̂_i) k_i, without a graph."""
+        if not self.graph:
+            return torch.mv(self.all, self.b_err)
+        with torch.no_grad():
+            return weighted(self.weights[-1], self.k)
+
+
+def rk_step(func: Func, t: Any, y: Tensor, h: Any, stages: Stages) -> Tensor:
+    """One explicit Runge-Kutta step (HNW II.1). k[0] = f(t, y) is there; fills k[1:] and returns y at t + h."""
+    if stages.graph:
+        return rk_step_with_graph(func, t, y, h, stages)
+    y_i = y
+    for time, (n, earlier, a, slot) in zip(stages.times(t, h), stages.plan, strict=True):
+        y_i = torch.addmv(y if n is None else y[:n], earlier, a, alpha=h)
+        slot.copy_(func(time, y_i))
+    return y_i if stages.fsal else torch.addmv(y, stages.all, stages.b, alpha=h)
+
+
+def rk_step_with_graph(func: Func, t: Any, y: Tensor, h: Any, stages: Stages) -> Tensor:
+    """The same step in operations that autograd can follow and that save no copies of the slopes."""
+    y_i = y
+    for i, time in enumerate(stages.times(t, h), 1):
+        y_i = advance(y, h, stages.weights[i], stages.k)
+        stages.k[i] = func(time, y_i)
+    return y_i if stages.fsal else advance(y, h, stages.weights[-2], stages.k)
+
+
+def advance(y: Tensor, h: Any, weights: Any, slopes: Any) -> Tensor:
+    """y + h Σ_i w_i k_i. h may be a tensor that carries the gradient of t."""
+    if isinstance(h, Tensor):
+        return y + h.to(real(y.dtype)) * weighted(weights, slopes)
+    for w, k in zip(weights, slopes, strict=False):
+        y = torch.add(y, k, alpha=h * float(w)) if w else y
+    return y
+
+
+def weighted(weights: Any, slopes: Any) -> Tensor:
+    """Σ_i w_i k_i over the weights that are not zero."""
+    return sum(float(w) * k for w, k in zip(weights, slopes, strict=False) if w)  # type: ignore[return-value]
+
+
+class Segment(NamedTuple):
+    """An accepted step: y(t + θh) = y + h Σ_i w_i(θ) k_i, w_i(θ) = Σ_m dense[m, i] θ^(m+1). The next step reuses k.
+
+    ``ends`` are the indices in t of the times that its start and its end move with, None where they are fixed;
+    ``past`` are the times and slopes that an Adams method carries into the next step.
+    """
+
+    t: float
+    h: float
+    y: Tensor
+    y1: Tensor
+    k: Any
+    dense: np.ndarray
+    span: tuple[Any, Any]
+    t1: float
+    ends: tuple[int | None, int | None]
+    past: tuple[tuple[float, Any], ...] = ()
+
+    def reaches(self, s: float) -> bool:
+        """Does this step get as far as time s?"""
+        return s <= self.t1 if self.h > 0 else s >= self.t1
+
+    def keep(self) -> "Segment":
+        """The segment with slopes that the next step does not overwrite."""
+        return self._replace(k=list(self.k) if isinstance(self.k, list) else self.k.clone())
+
+    def at(self, times: list[float], times_in_t: Tensor | None = None) -> Tensor:
+        """The states at these times, (len(times), n); ``times_in_t`` carries the gradient with respect to the times."""
+        theta = (np.array(times)[:, None] - self.t) / self.h
+        powers = np.arange(1, len(self.dense) + 1)
+        k = torch.stack(self.k) if isinstance(self.k, list) else self.k
+        t, h = self.span
+        weights = self._like(theta**powers @ self.dense)
+        if not isinstance(h, Tensor):
+            y = torch.addmm(self.y, weights, k, alpha=h)
+        else:
+            y = self.y + h.to(weights.dtype) * (weights @ k)
+        if times_in_t is not None:
+            slope = self._like(self.h * powers * theta ** (powers - 1) @ self.dense) @ k
+            gap = (times_in_t - t) / h - torch.as_tensor(theta[:, 0], device=y.device)
+            y = y + slope * gap[:, None].to(real(y.dtype))  # zero in value; it carries dy/dθ
+        return y
+
+    def _like(self, weights: np.ndarray) -> Tensor:
+        return torch.as_tensor(weights).to(self.y.device, self.y.dtype)
+
+
+def rk_segment(problem: Problem, stages: Stages, y: Tensor, t: float, t1: float, ends: tuple) -> Segment:
+    """The Runge-Kutta step from t to t1, its first slope being in stages.k[0]."""
+    start = problem.time(t, ends[0])
+    size = problem.time(t1, ends[1]) - start
+    y1 = rk_step(before(problem.func, t1, t1 - t, y) if t1 in problem.jumps else problem.func, start, y, size, stages)
+    return Segment(t, t1 - t, y, y1, stages.k, stages.dense, (start, size), t1, ends)
+
+
+def first_slope(problem: Problem, t: float, i: int | None, y: Tensor) -> Tensor:
+    """f(t, y) for the start of a step; just after t where f jumps."""
+    if t in problem.jumps:
+        return problem.func(beyond(t, problem.times[-1] - problem.times[0], y), y)
+    return problem.func(instant(problem.time(t, i), y), y)
+
+
+@torch.no_grad()
+def select_first_step(problem: Problem, order: int) -> float:
+    """The first step's size, from one evaluation more. HNW II.4."""
+    t, y, f, func, norm = problem.times[0], problem.y0.detach(), problem.f0.detach(), problem.func, problem.norm
+    scale = problem.atol + problem.rtol * y.abs()
+    span = abs(problem.times[-1] - t)
+    h0 = min(trial_step(norm(y / scale), norm(f / scale)), span)
+    signed = h0 if problem.times[-1] > t else -h0
+    f1 = func(instant(t + signed, y), y + signed * f)
+    return first_step(h0, norm(f / scale), norm((f1 - f) / scale) / h0, order)
+
+
+def adaptive_steps(problem: Problem) -> Iterator[Segment]:
+    """Steps of an embedded pair, each as long as the tolerance allows. HNW II.4."""
+    rtol, atol, log, order = problem.rtol, problem.atol, problem.log, problem.method.order
+    stages = Stages(problem.method.tableau, problem)  # type: ignore[arg-type]
+    limit = problem.options.get("max_num_steps", MAX_NUM_STEPS)
+    keep_ratio = problem.options.get("controller") == "PI"
+    shortest, longest = problem.options.get("min_step", 0.0), problem.options.get("max_step") or float("inf")
+    stops, problem.jumps = stops_of(problem)
+    t, t_end, y, previous = problem.times[0], problem.times[-1], problem.y0, None
+    size_of_y = y.detach().abs()
+    stages.start(problem.f0)
+    h = problem.options.get("first_step") or select_first_step(problem, order)
+    h = max(h, 10 * EPS * abs(t)) * (1 if t_end > t else -1)
+    while t != t_end:
+        h = max(shortest, min(abs(h), longest)) * (1 if t_end > t else -1)
+        whole, stop = h, stops[0]
+        clipped = abs(stop - t) <= abs(h) * (1 + 1e-10)
+        last = clipped and stop == t_end
+        ends = (0 if t == problem.times[0] else None, len(problem.times) - 1 if last else None)
+        t1 = stop if clipped else t + h
+        h = t1 - t
+        segment = rk_segment(problem, stages, y, t, t1, ends)
+        y1 = segment.y1
+        size_of_y1 = y1.detach().abs()
+        scale = torch.maximum(size_of_y, size_of_y1).mul_(rtol).add_(atol)
+        ratio = abs(h) * problem.norm(stages.error().div_(scale))
+        accepted = ratio <= 1 or abs(h) <= shortest
+        log.append(Step(t, h, ratio, accepted))
+        if len(log) >= limit and not (accepted and last):
+            raise why(problem, y).too_many(limit)
+        h *= step_factor(ratio, order, accepted, previous)
+        if accepted:
+            yield segment
+            if not last:
+                reuse = stages.fsal and t1 not in problem.jumps
+                stages.start(stages.k[-1] if reuse else first_slope(problem, t1, None, y1))
+            t, y, size_of_y, previous = t1, y1, size_of_y1, ratio if keep_ratio else None
+            if clipped:
+                stops.pop(0)
+                h = whole if abs(whole) > abs(h) else h
+        elif abs(h) <= 10 * EPS * abs(t):
+            raise why(problem, y).underflow()
+
+
+def stops_of(problem: Problem) -> tuple[list[float], frozenset[float]]:
+    """The times that steps must end at, in order, the last being t[-1]; and those among them where f jumps."""
+    sign = 1 if problem.times[-1] > problem.times[0] else -1
+    inner = {}
+    for name in ("step_t", "jump_t"):
+        given = problem.options.get(name)
+        values = [] if given is None else torch.as_tensor(given, dtype=torch.float64).reshape(-1).tolist()
+        inner[name] = {s for s in values if sign * problem.times[0] < sign * s < sign * problem.times[-1]}
+    stops = sorted(inner["step_t"] | inner["jump_t"], key=lambda s: sign * s)
+    return [*stops, problem.times[-1]], frozenset(inner["jump_t"])
+
+
+def beyond(t: float, direction: float, y: Tensor) -> Tensor:
+    """The time next to t that y's dtype can represent, on the side of ``direction``."""
+    at = instant(t, y)
+    return torch.nextafter(at, at + direction)
+
+
+def before(func: Func, t1: float, h: float, y: Tensor) -> Func:
+    """func, evaluated just before t1 where it would be evaluated at t1."""
+
+    def one_sided(t: Tensor, y_i: Tensor) -> Tensor:
+        return func(beyond(t1, -h, y) if t == instant(t1, y) else t, y_i)
+
+    return one_sided
+
+
+@torch.no_grad()
+def why(problem: Problem, y: Tensor) -> Symptoms:
+    """The symptoms of the step attempted last, from the state y."""
+    return examine(lambda t, y: problem.func(instant(t, y), y), problem.norm, problem.log[-1], y.detach())
+
+
+def fixed_steps(problem: Problem) -> Iterator[Segment]:
+    """Steps from one time of the grid to the next, at whatever error."""
+    stages = Stages(problem.method.tableau, problem)  # type: ignore[arg-type]
+    y, f0 = problem.y0, problem.f0
+    for (t, i), (t1, j) in pairwise(grid(problem)):
+        stages.start(first_slope(problem, t, i, y) if f0 is None else f0)
+        segment = rk_segment(problem, stages, y, t, t1, (i, j))
+        problem.log.append(Step(t, t1 - t, float("nan"), True))
+        yield segment
+        y, f0 = segment.y1, None
+
+
+def grid(problem: Problem) -> list[tuple[float, int | None]]:
+    """The times a fixed-step method stops at, each with the index of the entry of t that it moves with.
+
+    Without an option they are t itself; with step_size t[0], t[0] + h, t[0] + 2h, … and t[-1]; or what
+    grid_constructor says, which must begin and end as t does.
+    """
+    times, h, make = problem.times, problem.options.get("step_size"), problem.options.get("grid_constructor")
+    if make is not None:
+        made = make(problem.func.func, problem.form.unflatten(problem.y0), torch.as_tensor(problem.t))
+        points = torch.as_tensor(made).detach().double().tolist()
+        if points[0] != times[0] or points[-1] != times[-1]:
+            raise ValueError(f"grid_constructor must return a grid from t[0] to t[-1], got {points[0]} to {points[-1]}")
+        owner = {s: i for i, s in enumerate(times)}
+        return [(s, owner.get(s)) for s in points]
+    if h is None:
+        return [(s, i) for i, s in enumerate(times)]
+    span = times[-1] - times[0]
+    n = max(1, ceil(abs(span) / h * (1 - 1e-12)))
+    signed = h if span > 0 else -h
+    return [*((times[0] + m * signed, 0) for m in range(n)), (times[-1], len(times) - 1)]
