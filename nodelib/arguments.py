@@ -148,3 +148,44 @@ def check_tolerances(smallest: Mapping[str, float], eps: float, dtype: str) -> N
 def default_tolerances(eps: float) -> tuple[float, float]:
     """(rtol, atol) by dtype: 1e-7, 1e-9 in double precision (torchdiffeq's), 1e-5, 1e-6 in single."""
     return (1e-7, 1e-9) if eps < 1e-10 else (1e-5, 1e-6)
+
+
+def adjoint_settings(
+    forward: Mapping[str, Any],
+    method: str | None,
+    rtol: Any,
+    atol: Any,
+    options: Mapping[str, Any] | None,
+    more_options: Mapping[str, set[str]],
+) -> tuple[dict[str, Any], Any]:
+    """The arguments of the backward solve, those of the forward solve where not given; and its norm.
+
+    A tolerance given for each entry of the state becomes the smallest of them, as the backward state is another one.
+    """
+    if options is None and forward["options"] and method not in (None, forward["method"]):
+        raise ValueError("adjoint_options must be given when adjoint_method differs from method and options are given")
+    chosen = dict(forward["options"] or {}) if options is None else dict(options)
+    norm = chosen.pop("norm", "full") if options is not None else "full"
+    chosen.pop("norm", None)
+    if norm not in ("full", "seminorm") and not callable(norm):
+        raise ValueError(f'norm in adjoint_options must be "full", "seminorm" or a function, got {norm!r}')
+    name = check_method(forward["method"] if method is None else method, chosen, more_options)[0].name
+    tolerances = {"rtol": forward["rtol"] if rtol is None else rtol, "atol": forward["atol"] if atol is None else atol}
+    return {"method": name, **{key: smallest(tol) for key, tol in tolerances.items()}, "options": chosen}, norm
+
+
+def smallest(tol: Any) -> float | None:
+    """The smallest entry of a tolerance: a number, an array or tensor, or a sequence of numbers."""
+    if tol is None:
+        return None
+    return min(map(float, tol)) if isinstance(tol, tuple | list) else float(getattr(tol, "min", lambda: tol)())
+
+
+def warn_small_adjoint(size: float, atol: float) -> None:
+    """Warn when the adjoint at the outputs, of this RMS, lies below what the backward solve resolves."""
+    if 0 < size < atol:
+        warn(
+            f"dL/dy has RMS {size:.2g}, below adjoint_atol = {atol:.2g}: the backward solve sees almost nothing of it. "
+            "Scale the loss up (sum instead of mean), or set adjoint_atol well below that size",
+            stacklevel=2,
+        )

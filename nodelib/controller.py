@@ -5,6 +5,10 @@ judged by its error ratio, the RMS norm of the estimated local error over the to
 accepted.
 """
 
+from collections.abc import Sequence
+
+from nodelib.solution import Step
+
 SAFETY = 0.9  # aim below the tolerance, so that the next step is probably accepted
 SHRINK, GROW = 0.2, 10.0  # a step changes by at most these factors at a time
 CONTROLLERS = ("I", "PI")
@@ -45,3 +49,10 @@ def step_factor(ratio: float, order: int, accepted: bool, previous: float | None
     else:
         wish = SAFETY * ratio ** (-1 / order)
     return min(GROW, max(SHRINK, wish))
+
+
+def next_first_step(steps: Sequence[Step], order: int) -> dict[str, float]:
+    """The option first_step that begins a further interval as these steps ended; none for fixed steps and SciPy's."""
+    if not (steps and steps[-1].error_ratio >= 0):
+        return {}
+    return {"first_step": abs(steps[-1].h) * step_factor(steps[-1].error_ratio, order, True)}

@@ -50,13 +50,13 @@ def adams_segment(problem: Problem, y: Any, t: float, t1: float, ends: tuple, pa
         return rk_segment(problem, start_up, y, t, t1, ends)._replace(past=past)
     start = problem.time(t, ends[0])
     h = problem.time(t1, ends[1]) - start
-    used, kept = past[:known], past[: max(known - 1, 0)]
+    used = past[:known]
     nodes = tuple(round((s - t) / (t1 - t), 12) for s, _ in used)
     k, dense = stack([slope for _, slope in used], problem), adams_weights(nodes)
     y1 = advance(y, h, dense.sum(axis=0), k) if used else y
     if implicit:
         y1, k, dense = implicit_step(problem, start, y, h, y1, used, nodes)
-    return Segment(t, t1 - t, y, y1, k, dense, (start, h), t1, ends, kept)
+    return Segment(t, t1 - t, y, y1, k, dense, (start, h), t1, ends, used)
 
 
 def implicit_step(

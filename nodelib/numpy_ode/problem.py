@@ -74,7 +74,7 @@ def prepare(func: Func, y0: Any, t: Any, method: str, rtol: Any, atol: Any, opti
     check_times(times, numbers.ndim)
     rtol, atol = tolerances(rtol, atol, value)
     counted = Counted(func, value.shape)
-    f0 = first_evaluation(counted, func, times[0], y0)
+    f0 = first_evaluation(counted, func, t[0] if isbox(t) else times[0], y0)
     boxed = any(map(isbox, (y0, t, f0)))
     given = options.pop("norm", None)
     norm = rms if given is None else lambda x: float(given(x.reshape(value.shape)))
@@ -95,7 +95,7 @@ def tolerances(rtol: Any, atol: Any, y0: Array) -> tuple[Any, Any]:
     return rtol, atol
 
 
-def first_evaluation(counted: Counted, func: Func, t0: float, y0: Any) -> Any:
+def first_evaluation(counted: Counted, func: Func, t0: Any, y0: Any) -> Any:
     """f(t0, y0), flat, after checking that func returns what a derivative of y0 must be."""
     counted.nfe += 1
     f0, value = func(t0, y0), getval(y0)
@@ -107,7 +107,9 @@ def first_evaluation(counted: Counted, func: Func, t0: float, y0: Any) -> Any:
     if got.dtype != value.dtype:
         raise TypeError(f"func must return y0's dtype {value.dtype}, got {got.dtype}: cast y0 or what func returns")
     if not np.isfinite(got).all():
-        raise NonFiniteState(f"func returns nan or inf at its first evaluation, t = {t0:.6g}: check func and y0")
+        raise NonFiniteState(
+            f"func returns nan or inf at its first evaluation, t = {getval(t0):.6g}: check func and y0"
+        )
     return f0.reshape(-1)
 
 

@@ -4,6 +4,7 @@
 """
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import autograd.numpy as anp
@@ -46,17 +47,21 @@ def solve(
     (dopri5: 2 + 6 × attempts), one less with ``first_step``.
     """
     problem = prepare(func, y0, t, method, rtol, atol, options)
+    sol = run(problem, dense)
+    return replace(sol, y=sol.y.reshape((len(problem.times), *problem.shape)))
+
+
+def run(problem: Problem, dense: bool = False) -> Solution:
+    """Solve a checked problem; the solution's y is flat, (len(t), n)."""
     if problem.method.kind == "scipy":
-        return scipy_solution(problem, t, dense)
+        return scipy_solution(problem, dense)
     segments = list(map(Segment.keep, steps(problem))) if dense else None
     ys = [y for _, y in outputs(problem, segments or steps(problem))]
-    if not np.isfinite(getval(ys[-1])).all():
-        explain_overflow(problem)
-    y = anp.stack(ys).reshape((len(ys), *problem.shape))
+    check_end(problem, ys)
     accepted = sum(step.accepted for step in problem.log)
     stats = Stats(problem.func.nfe, accepted, len(problem.log) - accepted)
     interpolant = Interpolant(segments, problem.shape) if segments else None
-    return Solution(t, y, stats, tuple(problem.log), interpolant)
+    return Solution(problem.t, anp.stack(ys), stats, tuple(problem.log), interpolant)
 
 
 def outputs(problem: Problem, segments: Iterable[Segment]) -> Iterator[tuple[int, Any]]:
@@ -65,7 +70,7 @@ def outputs(problem: Problem, segments: Iterable[Segment]) -> Iterator[tuple[int
     yield 0, problem.y0
     for segment in segments:
         while i < len(times) and segment.reaches(times[i]):
-            yield i, segment.y1 if segment.ends[1] == i else segment.at(times[i], problem.time(times[i], i))
+            yield i, segment.at(times[i], problem.time(times[i], i), i)
             i += 1
 
 
@@ -74,6 +79,12 @@ def steps(problem: Problem) -> Iterator[Segment]:
     if problem.method.kind == "adams":
         return adams_steps(problem)
     return adaptive_steps(problem) if problem.method.adaptive else fixed_steps(problem)
+
+
+def check_end(problem: Problem, ys: Any) -> None:
+    """Raise NonFiniteState unless the last state is finite."""
+    if not np.isfinite(getval(ys[-1])).all():
+        explain_overflow(problem)
 
 
 def explain_overflow(problem: Problem) -> None:
@@ -109,7 +120,7 @@ class Interpolant:
         return segment.at(s, s).reshape(self.shape)
 
 
-def scipy_solution(problem: Problem, t: Any, dense: bool) -> Solution:
+def scipy_solution(problem: Problem, dense: bool) -> Solution:
     """The same problem handed to SciPy, which autograd cannot look into."""
     if problem.boxed:
         raise TypeError(f'{problem.method.name} cannot be differentiated: use odeint_adjoint, or method="dopri5"')
@@ -120,4 +131,4 @@ def scipy_solution(problem: Problem, t: Any, dense: bool) -> Solution:
         raise ValueError(f"{problem.method.name} gives no dense output: use scipy:LSODA, or add the times to t")
     interpolant = (lambda s: sol(s).reshape(problem.shape)) if dense and sol is not None else None
     nfe = Stats(stats.nfe + 1, stats.accepted, stats.rejected)  # one for the check of what func returns
-    return Solution(t, ys.reshape((-1, *problem.shape)), nfe, log, interpolant)
+    return Solution(problem.t, ys, nfe, log, interpolant)

@@ -76,8 +76,10 @@ class Segment(NamedTuple):
         """The segment with slopes that the next step does not overwrite."""
         return self._replace(k=self.k.copy())
 
-    def at(self, s: float, s_in_t: Any) -> Any:
-        """The state at time s, and through ``s_in_t``, its place in the caller's t, the gradient with respect to it."""
+    def at(self, s: float, s_in_t: Any, i: int | None = None) -> Any:
+        """The state at time s = t[i]; ``s_in_t``, the same in the caller's t, carries the gradient of it."""
+        if i is not None and i == self.ends[1]:
+            return self.y1
         powers = np.arange(1, len(self.dense) + 1)
         theta = (s - self.t) / self.h
         t, h = self.span

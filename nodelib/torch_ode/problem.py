@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from math import prod, sqrt
 from typing import Any
+from warnings import warn
 
 import torch
 from torch import Tensor
@@ -54,7 +55,7 @@ class Counted:
         if form.is_tuple:
             self.flat = lambda t, y: form.flatten(func(t, form.unflatten(y)))
         else:
-            self.flat = lambda t, y: func(t, y.view(shape)).reshape(-1)
+            self.flat = func if len(shape) == 1 else lambda t, y: func(t, y.view(shape)).reshape(-1)
 
     def __call__(self, t: Tensor, y: Tensor) -> Tensor:
         self.nfe += 1
@@ -106,8 +107,20 @@ def real(dtype: torch.dtype) -> torch.dtype:
     return torch.empty(0, dtype=dtype).real.dtype if dtype.is_complex else dtype
 
 
-def prepare(func: Func, y0: Any, t: Any, method: str, rtol: Any, atol: Any, options: Any) -> Problem:
-    """Check every argument, evaluate func once, and flatten the state."""
+def prepare(
+    func: Func,
+    y0: Any,
+    t: Any,
+    method: str = "dopri5",
+    rtol: Any = None,
+    atol: Any = None,
+    options: Any = None,
+    look: Callable[[Tensor, Tensor], None] | None = None,
+) -> Problem:
+    """Check every argument, evaluate func once, and flatten the state.
+
+    ``look`` is shown that first evaluation and the state it was made at, with the graph between them.
+    """
     chosen, options = check_method(method, options, MORE_OPTIONS)
     check_state(y0)
     form = Form(y0)
@@ -117,10 +130,42 @@ def prepare(func: Func, y0: Any, t: Any, method: str, rtol: Any, atol: Any, opti
     check_times(times, numbers.ndim)
     rtol, atol = tolerances(rtol, atol, flat, form)
     counted = Counted(func, form)
-    f0 = first_evaluation(counted, func, times[0], t, y0, flat)
+    if isinstance(func, torch.nn.Module):
+        warn_of_modes(func)
+    if look:
+        with torch.enable_grad():
+            leaf = flat.detach().requires_grad_()
+            f0 = first_evaluation(counted, func, times[0], None, form.unflatten(leaf), leaf)
+        look(f0, leaf)
+        f0 = f0.detach()
+    else:
+        f0 = first_evaluation(counted, func, times[0], t, y0, flat)
     graph = torch.is_grad_enabled() and any(isinstance(x, Tensor) and x.requires_grad for x in (flat, t, f0))
+    if torch.is_grad_enabled() and not f0.requires_grad and has_parameters(func):
+        warn("func has parameters, but its output no gradient: is there a no_grad() or detach() in it?", stacklevel=3)
     norm = norm_of(options.pop("norm", None), form)
     return Problem(counted, flat, f0, form, t, times, chosen, rtol, atol, norm, options, graph)
+
+
+def has_parameters(func: Any) -> bool:
+    """Is func a Module with parameters that require gradients?"""
+    return isinstance(func, torch.nn.Module) and any(p.requires_grad for p in func.parameters())
+
+
+def warn_of_modes(func: torch.nn.Module) -> None:
+    """Warn of layers that make func another function at each evaluation, or change as they are evaluated."""
+    for name, module in func.named_modules():
+        if module.training and isinstance(module, torch.nn.modules.dropout._DropoutNd) and module.p > 0:
+            warn(
+                f"func has an active Dropout ({name}): each evaluation is another function. Use func.eval()",
+                stacklevel=4,
+            )
+        if module.training and isinstance(module, torch.nn.modules.batchnorm._BatchNorm) and module.track_running_stats:
+            warn(
+                f"func has a BatchNorm in training mode ({name}): its running statistics change at every evaluation, "
+                "so that training and evaluation see different functions. Use GroupNorm, or func.eval()",
+                stacklevel=4,
+            )
 
 
 def check_state(y0: Any) -> None:

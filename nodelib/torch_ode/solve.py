@@ -4,6 +4,7 @@
 """
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -47,22 +48,29 @@ def solve(
     (dopri5: 2 + 6 × attempts), one less with ``first_step``.
     """
     problem = prepare(func, y0, t, method, rtol, atol, options)
+    sol = run(problem, dense)
+    return replace(sol, y=problem.form.unflatten(sol.y))
+
+
+def run(problem: Problem, dense: bool = False) -> Solution:
+    """Solve a checked problem; the solution's y is flat, (len(t), n)."""
     if problem.method.kind == "scipy":
-        return scipy_solution(problem, t, dense)
+        return scipy_solution(problem, dense)
     segments = list(map(Segment.keep, steps(problem))) if dense else None
     y = torch.cat([part for _, part in outputs(problem, segments or steps(problem))])
-    if not torch.isfinite(y[-1]).all():
-        explain_overflow(problem)
+    check_end(problem, y)
     accepted = sum(step.accepted for step in problem.log)
     stats = Stats(problem.func.nfe, accepted, len(problem.log) - accepted)
     interpolant = Interpolant(segments, problem.form) if segments else None
-    return Solution(t, problem.form.unflatten(y), stats, tuple(problem.log), interpolant)
+    return Solution(problem.t, y, stats, tuple(problem.log), interpolant)
 
 
-def outputs(problem: Problem, segments: Iterable[Segment]) -> Iterator[tuple[range, Tensor]]:
-    """The states at the output times, (len(indices), n), with the indices in t, as the segments get there."""
-    times, done = problem.times, 1
-    yield range(1), problem.y0[None]
+def outputs(problem: Problem, segments: Iterable[Segment], first: int = 0) -> Iterator[tuple[range, Tensor]]:
+    """The states at the output times from t[first] on, (len(indices), n), with their indices, as they are reached."""
+    times, done = problem.times, first
+    if first == 0:
+        yield range(1), problem.y0[None]
+        done = 1
     for segment in segments:
         i = done
         while i < len(times) and segment.reaches(times[i]) and segment.ends[1] != i:
@@ -80,6 +88,12 @@ def steps(problem: Problem) -> Iterator[Segment]:
     if problem.method.kind == "adams":
         return adams_steps(problem)
     return adaptive_steps(problem) if problem.method.adaptive else fixed_steps(problem)
+
+
+def check_end(problem: Problem, y: Tensor) -> None:
+    """Raise NonFiniteState unless the last state is finite."""
+    if not torch.isfinite(y[-1]).all():
+        explain_overflow(problem)
 
 
 @torch.no_grad()
@@ -114,7 +128,7 @@ class Interpolant:
         return self.form.unflatten(segment.at([s])[0])
 
 
-def scipy_solution(problem: Problem, t: Any, dense: bool) -> Solution:
+def scipy_solution(problem: Problem, dense: bool) -> Solution:
     """The same problem handed to SciPy on the CPU, which autograd cannot look into."""
     if problem.graph:
         raise TypeError(f'{problem.method.name} cannot be differentiated: use odeint_adjoint, or method="dopri5"')
@@ -132,8 +146,8 @@ def scipy_solution(problem: Problem, t: Any, dense: bool) -> Solution:
     if dense and sol is None:
         raise ValueError(f"{problem.method.name} gives no dense output: use scipy:LSODA, or add the times to t")
 
-    def back(y: Any) -> Any:
-        return problem.form.unflatten(torch.as_tensor(np.ascontiguousarray(y)).to(y0.device, y0.dtype))
+    def back(y: Any) -> Tensor:
+        return torch.as_tensor(np.ascontiguousarray(y)).to(y0.device, y0.dtype)
 
-    interpolant = (lambda s: back(sol(s))) if dense and sol is not None else None
-    return Solution(t, back(ys), Stats(problem.func.nfe, stats.accepted, stats.rejected), log, interpolant)
+    interpolant = (lambda s: problem.form.unflatten(back(sol(s)))) if dense and sol is not None else None
+    return Solution(problem.t, back(ys), Stats(problem.func.nfe, stats.accepted, stats.rejected), log, interpolant)

@@ -1,0 +1,144 @@
+"""The adjoint method: gradients of a solution by solving a second ODE backwards, storing nothing in between.
+
+Chen et al. (2018), Algorithms 1 and 2, equations (4), (5), (46) to (52). The adjoint a(t) = dL/dz(t) of z' = f obeys
+
+    a' = -a ∂f/∂z,     dL/dθ = ∫_{t₀}^{t₁} a ∂f/∂θ dt,     dL/dt₀ = -a(t₀) f(t₀, z₀),     dL/dt_i = g_i f(t_i, z_i),
+
+where a jumps by g_i = dL/dz(t_i) at each output time t_i. Chapter 2 derives this, sign by sign.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+from warnings import warn
+
+import numpy as np
+from autograd import make_vjp
+from autograd.extend import defvjp_argnums, primitive
+from autograd.tracer import getval, isbox
+
+from nodelib.arguments import METHODS, adjoint_settings, default_tolerances, warn_small_adjoint
+from nodelib.controller import next_first_step
+from nodelib.numpy_ode.problem import MORE_OPTIONS, Array, rms
+from nodelib.numpy_ode.solve import odeint, solve
+
+
+def odeint_adjoint(
+    func: Callable[..., Any],
+    y0: Any,
+    t: Any,
+    *,
+    method: str = "dopri5",
+    rtol=None,
+    atol=None,
+    options=None,
+    adjoint_params: Any = (),
+    adjoint_rtol=None,
+    adjoint_atol=None,
+    adjoint_method=None,
+    adjoint_options=None,
+) -> Any:
+    """As ``odeint``, differentiable by autograd in y0, t and adjoint_params through the adjoint ODE.
+
+    func:            (t, y, *adjoint_params) -> array like y0, in operations that autograd knows; y0 real.
+    adjoint_params:  the arrays that func depends on; a single array counts as one.
+    adjoint_…:       tolerances, method and options of the backward solve; by default those of the forward solve. In
+                     adjoint_options, norm is "full" (default: the largest RMS of z, a and each parameter's gradient),
+                     "seminorm" (without the parameters, whose integral feeds nothing back: Kidger, Chen & Lyons 2021)
+                     or a function of (time's adjoint, z, a, *parameters' gradients).
+
+    The gradient is that of the exact flow up to the tolerances, not of the computed solution: see ``odeint_checkpoint``
+    for that. Raises what ``solve`` raises; warns when func uses a traced array that is not in adjoint_params.
+    """
+    params = as_tuple(adjoint_params)
+    forward = {"method": method, "rtol": rtol, "atol": atol, "options": options}
+    backward = adjoint_settings(forward, adjoint_method, adjoint_rtol, adjoint_atol, adjoint_options, MORE_OPTIONS)
+    if np.iscomplexobj(getval(y0)):
+        raise TypeError("y0 must be real for the adjoint: stack its real and imaginary parts")
+    return _solution(y0, t, *params, func=func, forward=forward, backward=backward)
+
+
+@primitive
+def _solution(y0: Array, t: Array, *params: Array, func: Callable, forward: dict, backward: tuple) -> Array:
+    ys = odeint(lambda s, y: func(s, y, *params), y0, t, **forward)
+    return without_box(ys)
+
+
+def as_tuple(params: Any) -> tuple[Any, ...]:
+    """One array or a sequence of them, as a tuple."""
+    return tuple(params) if isinstance(params, tuple | list) else (params,)
+
+
+def without_box(ys: Any) -> Array:
+    """The values of ys, with a warning if autograd traced them: func then uses an array it was not given."""
+    if isbox(ys):
+        warn(
+            "func uses an array that autograd is tracing but that is not among adjoint_params: its gradient will be "
+            "missing. Pass it in adjoint_params",
+            stacklevel=4,
+        )
+    return getval(ys)
+
+
+def _gradient_maker(argnums: tuple[int, ...], ys: Array, args: tuple, settings: dict) -> Callable[[Array], list]:
+    """What autograd calls on the way back: g = dL/dys -> the gradients of the arguments in ``argnums``."""
+    _, t, *params = args
+
+    def gradients(g: Array) -> list[Array]:
+        a, dt, dparams = adjoint_gradients(settings["func"], ys, t, params, g, *settings["backward"])
+        every = (a, dt, *dparams)
+        return [every[i] for i in argnums]
+
+    return gradients
+
+
+defvjp_argnums(_solution, _gradient_maker)
+
+
+def adjoint_gradients(
+    func: Callable, ys: Array, t: Array, params: Sequence[Array], g: Array, settings: dict[str, Any], norm: Any = "full"
+) -> tuple[Array, Array, list[Array]]:
+    """Algorithm 2: (dL/dy0, dL/dt, [dL/dθ]) from the outputs ys at t and g = dL/dys, both (len(t), *y0.shape).
+
+    ``settings`` are the method, tolerances and options of the backward solve, ``norm`` as in ``odeint_adjoint``.
+    """
+    z_shape, options = ys[0].shape, dict(settings["options"])
+    options["norm"] = adjoint_norm(norm, [ys[0], ys[0], *params])
+    warn_small_adjoint(max(map(rms, g)), settings["atol"] or default_tolerances(np.finfo(ys.dtype).eps)[1])
+
+    def augmented(s: float, state: Array) -> Array:
+        """d/ds [z, a, dL/dθ] = [f, -a ∂f/∂z, -a ∂f/∂θ], from one evaluation of f and one product with its Jacobian."""
+        z, a, *_ = split(state, [ys[0], ys[0], *params])
+        every = tuple(range(1 + len(params)))
+        product, f = make_vjp(lambda z, *params: func(s, z, *params), every)(z, *params)  # type: ignore
+        return join([f, *product(-a)])
+
+    a, dparams, dt = g[-1], [np.zeros_like(p, dtype=ys.dtype) for p in params], np.zeros(len(t))
+    for i in range(len(t) - 1, 0, -1):
+        dt[i] = np.sum(g[i] * func(t[i], ys[i], *params))
+        start = join([ys[i], a, *dparams])  # z starts anew from its stored value
+        sol = solve(augmented, start, [t[i], t[i - 1]], **{**settings, "options": options})
+        _, a, *dparams = split(sol.y[-1], [ys[0], ys[0], *params])
+        options |= next_first_step(sol.steps, METHODS[settings["method"]].order)
+        if i == 1:
+            dt[0] = -np.sum(a * func(t[0], ys[0], *params))
+        a = a + g[i - 1]  # the jump of Algorithm 2
+    return a.reshape(z_shape), dt, dparams
+
+
+def join(parts: Sequence[Any]) -> Array:
+    """Arrays of any shapes as one vector."""
+    return np.concatenate([np.reshape(part, -1) for part in parts])
+
+
+def split(vector: Array, like: Sequence[Array]) -> list[Array]:
+    """The vector as arrays with the shapes of those in ``like``."""
+    ends = np.cumsum([np.size(part) for part in like])
+    return [piece.reshape(np.shape(p)) for piece, p in zip(np.split(vector, ends[:-1]), like, strict=True)]
+
+
+def adjoint_norm(norm: Any, like: Sequence[Array]) -> Callable[[Array], float]:
+    """The norm of the backward state [z, a, dL/dθ …]: "full", "seminorm" or the caller's function of its parts."""
+    if not isinstance(norm, str):
+        return lambda x: float(norm((np.zeros(()), *split(x, like))))
+    counted = None if norm == "full" else 2
+    return lambda x: max(rms(part) for part in split(x, like)[:counted])
