@@ -2,7 +2,7 @@
 
     print(check_gradient(odeint_adjoint, func, y0, t, (theta,)))
 
-``func(t, y, *params)``, with arrays for ``nodelib.numpy_ode`` and tensors for ``nodelib.torch_ode``. To check a gradient
+``func(t, y, *params)``, with arrays for ``nodelib.numpy_ode``, tensors for ``nodelib.torch_ode``. To check a gradient
 of your own, pass it as ``gradient``.
 """
 
