@@ -71,6 +71,10 @@ OPTIONS = {
 }
 
 
+SIZES = ("step_size", "first_step", "min_step", "max_step")
+COUNTS = ("max_num_steps", "max_order", "max_iters")
+
+
 def check_method(name: Any, options: Any, more_options: Mapping[str, set[str]]) -> tuple[Method, dict[str, Any]]:
     """The method and a copy of its options; ``more_options`` are those that only one twin has, by kind."""
     options = {} if options is None else options
@@ -82,7 +86,7 @@ def check_method(name: Any, options: Any, more_options: Mapping[str, set[str]]) 
     name = TORCHDIFFEQ_NAMES.get(name, name) if isinstance(name, str) else name
     if name not in METHODS:
         near = get_close_matches(str(name), METHODS, n=1, cutoff=0.4)
-        hint = f'; did you mean "{near[0]}"?' if near else ""
+        hint = f'; did you mean "{near[0]}"?' if near else "."
         raise ValueError(f"method {name!r} is unknown{hint} The methods are: {', '.join(METHODS)}")
     method = METHODS[name]
     kind = f"{method.kind} {'adaptive' if method.adaptive else 'fixed'}"
@@ -90,21 +94,30 @@ def check_method(name: Any, options: Any, more_options: Mapping[str, set[str]]) 
     for key in options:
         if key not in known:
             near = get_close_matches(str(key), known, n=1)
-            hint = f'; did you mean "{near[0]}"?' if near else ""
+            hint = f'; did you mean "{near[0]}"?' if near else "."
             raise ValueError(f"option {key!r} does not apply to {name}{hint} It takes: {', '.join(sorted(known))}")
     _check_numbers(options)
     return method, options
 
 
-def _check_numbers(options: Mapping[str, Any]) -> None:
-    for key in ("step_size", "first_step", "max_step", "max_num_steps", "max_order", "max_iters"):
-        if options.get(key) is not None and not float(options[key]) > 0:
+def _check_numbers(options: dict[str, Any]) -> None:
+    """Check the numbers among the options, and make them Python's own: a tensor or a float32 would spread to t."""
+    for key in (*SIZES, *COUNTS):
+        if options.get(key) is None:
+            options.pop(key, None)
+            continue
+        try:
+            number = float(options[key])
+        except (TypeError, ValueError):
+            raise TypeError(f"option {key!r} must be a number, got {options[key]!r}") from None
+        if not number > 0 and key != "min_step":
             raise ValueError(
                 f"option {key!r} must be positive, got {options[key]}: a size has no sign, t gives the direction"
             )
-    if not 0 <= float(options.get("min_step", 0)) <= float(options.get("max_step") or "inf"):
+        options[key] = int(number) if key in COUNTS and number.is_integer() else number
+    if not 0 <= options.get("min_step", 0) <= options.get("max_step", float("inf")):
         raise ValueError(f"option 'min_step' must lie between 0 and max_step, got {options['min_step']}")
-    if not 1 <= options.get("max_order", 4) <= 4:
+    if options.get("max_order", 4) not in (1, 2, 3, 4):
         raise ValueError(f"option 'max_order' must be 1, 2, 3 or 4, got {options['max_order']}")
     if options.get("controller", "I") not in CONTROLLERS:
         raise ValueError(f"option 'controller' must be one of {', '.join(CONTROLLERS)}, got {options['controller']!r}")
