@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nodelib.arguments import MAX_NUM_STEPS, Method
-from nodelib.solution import MaxStepsReached, SolverError, Stats, Step
+from nodelib.solution import MaxStepsReached, NonFiniteState, SolverError, Stats, Step
 
 Flat = NDArray[Any]
 
@@ -28,17 +28,47 @@ def run(
     VODE tells neither its steps nor values between them: no steps, no dense output. SciPy logs no rejected steps.
     Raises MaxStepsReached and SolverError (with SciPy's own words) when SciPy gives up.
     """
-    nfe = 0
-
-    def counted(t: float, y: Flat) -> Flat:
-        nonlocal nfe
-        nfe += 1
-        return func(float(t), y)
-
+    watched = Watched(func)
     name = method.name.removeprefix("scipy:")
     solve = _vode if name == "VODE" else partial(_solve_ivp, name)
-    ys, steps, dense = solve(counted, y0, times, rtol, atol, dict(options))
-    return ys, Stats(nfe, len(steps) if dense else None, None), steps, dense
+    try:
+        ys, steps, dense = solve(watched, y0, times, rtol, atol, dict(options))
+    except Exception as error:
+        raise watched.trouble(method.name) or error from None
+    if not np.isfinite(ys).all():
+        raise watched.trouble(method.name) or NonFiniteState(f"{method.name} returned nan or inf without a reason")
+    return ys, Stats(watched.nfe, len(steps) if dense else None, None), steps, dense
+
+
+class Watched:
+    """func, counted. SciPy passes nan and inf on in silence, and VODE goes on after an exception: both are noted."""
+
+    def __init__(self, func: Callable[[float, Flat], Flat]):
+        self.func, self.nfe = func, 0
+        self.error: Exception | None = None
+        self.not_finite_since: float | None = None
+
+    def __call__(self, t: float, y: Flat) -> Flat:
+        self.nfe += 1
+        try:
+            f = np.array(self.func(float(t), y))  # a copy: func may return the same array every time
+        except Exception as error:
+            self.error = self.error or error
+            raise
+        if np.isfinite(f).all():
+            self.not_finite_since = None
+        elif self.not_finite_since is None:
+            self.not_finite_since = float(t)
+        return f
+
+    def trouble(self, name: str) -> Exception | None:
+        """What went wrong in func before SciPy gave up; None if nothing did."""
+        if self.error is None and self.not_finite_since is not None:
+            return NonFiniteState(
+                f"{name} gave up where func returns nan or inf, from t = {self.not_finite_since:.6g} on: "
+                "check it there (a logarithm or root of a negative number, a division by zero, an overflow)"
+            )
+        return self.error
 
 
 def _solve_ivp(name, func, y0, times, rtol, atol, options):
@@ -75,6 +105,8 @@ def _vode(func, y0, times, rtol, atol, options):
     for t in times[1:]:
         ys.append(solver.integrate(t))
         if not solver.successful():
-            code = solver.get_return_code()
-            raise SolverError(f"scipy:VODE stopped at t = {float(solver.t):.6g} with return code {code}")
+            code, now = solver.get_return_code(), float(solver.t)
+            if code == -1:
+                raise MaxStepsReached(f"scipy:VODE took {limit} steps from one time to the next, to t = {now:.6g} only")
+            raise SolverError(f"scipy:VODE stopped at t = {now:.6g} with return code {code}")
     return np.array(ys, y0.dtype), (), None
