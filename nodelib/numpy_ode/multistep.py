@@ -34,7 +34,8 @@ def adams_steps(problem: Problem) -> Iterator[Segment]:
     y, f, past = problem.y0, problem.f0, ()
     for (t, i), (t1, j) in pairwise(grid(problem)):
         f = problem.func(problem.time(t, i), y) if f is None else f
-        segment = adams_segment(problem, y, t, t1, (i, j), ((t, f), *past))
+        past = ((t, 1.0 * f), *past)  # a copy of f: func may return the same array every time
+        segment = adams_segment(problem, y, t, t1, (i, j), past)
         problem.log.append(Step(t, t1 - t, float("nan"), True))
         yield segment
         y, f, past = segment.y1, None, segment.past
@@ -64,7 +65,7 @@ def implicit_step(
 ) -> tuple[Any, Array, Array]:
     """Solve y1 = y + h (w f(t + h, y1) + Σ_j w_j f_j), an equation for y1, by fixed-point iteration from a guess y1."""
     dense = adams_weights((1.0, *nodes))
-    most = int(problem.options.get("max_iters", 20))
+    most = problem.options.get("max_iters", 20)
     for _ in range(most):
         k = stack([problem.func(t + h, y1), *(slope for _, slope in past)], problem)
         y1, before = advance(y, h, dense.sum(axis=0), k), y1

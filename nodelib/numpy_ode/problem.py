@@ -110,7 +110,7 @@ def first_evaluation(counted: Counted, func: Func, t0: Any, y0: Any) -> Any:
         raise NonFiniteState(
             f"func returns nan or inf at its first evaluation, t = {getval(t0):.6g}: check func and y0"
         )
-    return f0.reshape(-1)
+    return 1.0 * f0.reshape(-1)  # a copy: func may return the same array every time
 
 
 def rms(x: Array) -> float:

@@ -238,7 +238,7 @@ def first_evaluation(counted: Counted, func: Func, t0: float, t: Any, y0: Any, f
             raise TypeError(
                 f"func must return tensors on y0's device {want.device}, got {have.device}: move func or y0"
             )
-    f0 = counted.form.flatten(f0)
+    f0 = counted.form.flatten(f0).clone()  # func may return the same tensor every time
     if not torch.isfinite(f0).all():
         raise NonFiniteState(f"func returns nan or inf at its first evaluation, t = {t0:.6g}: check func and y0")
     return f0
