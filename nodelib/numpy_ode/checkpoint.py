@@ -113,7 +113,8 @@ def take_again(problem: Problem, segment: Segment, y: Any, carried: Any) -> tupl
     """The step of ``segment`` from the state y and the slopes it was handed; and its own first slope."""
     slope = problem.func(problem.time(segment.t, segment.ends[0]), y)
     if problem.method.kind == "adams":
-        past = ((segment.t, slope), *((s, carried[j]) for j, (s, _) in enumerate(segment.past[1:])))
+        known = enumerate(point for point, _ in segment.past[1:])
+        past = (((segment.t, segment.ends[0]), slope), *((point, carried[j]) for j, point in known))
         return adams_segment(problem, y, segment.t, segment.t1, segment.ends, past), slope
     stages = Stages(problem.method.tableau, problem)  # type: ignore[arg-type]
     stages.k[0] = slope

@@ -4,7 +4,8 @@ The polynomial through the known slopes f(τ_j) at the nodes τ_j = (t_j - t) / 
 
     y(t + θh) = y + h Σ_j w_j(θ) f(τ_j),   w_j(θ) = ∫₀^θ ℓ_j(s) ds,   ℓ_j the Lagrange polynomials of the nodes,
 
-so that a grid need not be uniform. HNW III.1 (uniform) and III.5 (variable steps).
+so that a grid need not be uniform. HNW III.1 (uniform) and III.5 (variable steps). What a step knows of the past are
+grid points (t_j, and the index in t that it moves with) and the slopes there, latest first.
 """
 
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
-from autograd.tracer import getval
+from autograd.tracer import getval, isbox
 
 from nodelib.numpy_ode.problem import Array, Problem
 from nodelib.numpy_ode.steps import Segment, Stages, advance, grid, rk_segment
@@ -29,12 +30,27 @@ def adams_weights(nodes: tuple[float, ...]) -> Array:
     return (lagrange / (powers + 1)).T
 
 
+def follow(k: Array, nodes: tuple[float, ...], moving: list | None) -> Array:
+    """The slopes k_j - p'(τ_j) δτ_j, δτ_j being zero in value but carrying the gradient of the node τ_j, if it moves.
+
+    p = Σ_j ℓ_j k_j interpolates the slopes; a node that moves by δτ_j changes it by -ℓ_j p'(τ_j) δτ_j, to first order.
+    """
+    if moving is None:
+        return k
+    m = np.arange(len(nodes))
+    derivatives = np.array(nodes)[:, None] ** np.maximum(m - 1, 0) @ (adams_weights(nodes) * (m * (m + 1))[:, None])
+    followed = np.empty_like(k)
+    for j, (tau, row) in enumerate(zip(moving, derivatives, strict=True)):
+        followed[j] = k[j] - row.dot(k) * (tau - getval(tau))
+    return followed
+
+
 def adams_steps(problem: Problem) -> Iterator[Segment]:
     """Adams–Bashforth or implicit Adams steps on the grid."""
     y, f, past = problem.y0, problem.f0, ()
     for (t, i), (t1, j) in pairwise(grid(problem)):
         f = problem.func(problem.time(t, i), y) if f is None else f
-        past = ((t, 1.0 * f), *past)  # a copy of f: func may return the same array every time
+        past = (((t, i), 1.0 * f), *past)  # a copy of f: func may return the same array every time
         segment = adams_segment(problem, y, t, t1, (i, j), past)
         problem.log.append(Step(t, t1 - t, float("nan"), True))
         yield segment
@@ -52,22 +68,24 @@ def adams_segment(problem: Problem, y: Any, t: float, t1: float, ends: tuple, pa
     start = problem.time(t, ends[0])
     h = problem.time(t1, ends[1]) - start
     used = past[:known]
-    nodes = tuple(round((s - t) / (t1 - t), 12) for s, _ in used)
-    k, dense = stack([slope for _, slope in used], problem), adams_weights(nodes)
+    nodes = tuple(round((s - t) / (t1 - t), 12) for (s, _), _ in used)
+    gaps = [(problem.time(*point) - start) / h for point, _ in used] if isbox(problem.t) else None
+    k, dense = follow(stack([slope for _, slope in used], problem), nodes, gaps), adams_weights(nodes)
     y1 = advance(y, h, dense.sum(axis=0), k) if used else y
     if implicit:
-        y1, k, dense = implicit_step(problem, start, y, h, y1, used, nodes)
+        y1, k, dense = implicit_step(problem, start, y, h, y1, used, nodes, gaps)
     return Segment(t, t1 - t, y, y1, k, dense, (start, h), t1, ends, used)
 
 
 def implicit_step(
-    problem: Problem, t: Any, y: Any, h: Any, y1: Any, past: tuple, nodes: tuple
+    problem: Problem, t: Any, y: Any, h: Any, y1: Any, past: tuple, nodes: tuple, gaps: list | None
 ) -> tuple[Any, Array, Array]:
     """Solve y1 = y + h (w f(t + h, y1) + Σ_j w_j f_j), an equation for y1, by fixed-point iteration from a guess y1."""
     dense = adams_weights((1.0, *nodes))
     most = problem.options.get("max_iters", 20)
     for _ in range(most):
         k = stack([problem.func(t + h, y1), *(slope for _, slope in past)], problem)
+        k = follow(k, (1.0, *nodes), gaps and [1.0, *gaps])
         y1, before = advance(y, h, dense.sum(axis=0), k), y1
         scale = problem.atol + problem.rtol * np.abs(getval(y1))
         if problem.norm(getval(y1 - before) / scale) <= 0.1:

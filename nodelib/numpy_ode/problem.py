@@ -51,6 +51,11 @@ class Problem:
     boxed: bool
     log: list[Step] = field(default_factory=list)
 
+    @property
+    def direction(self) -> int:
+        """1 forward in time, -1 backward."""
+        return 1 if self.times[-1] > self.times[0] else -1
+
     def time(self, value: float, i: int | None) -> Any:
         """The time ``value``; where t has a gradient, as a box that moves along with t[i]."""
         return self.t[i] + (value - self.times[i]) if i is not None and isbox(self.t) else value

@@ -100,14 +100,13 @@ def rk_segment(problem: Problem, stages: Stages, y: Any, t: float, t1: float, en
 
 def select_first_step(problem: Problem, order: int) -> float:
     """The first step's size, from one evaluation more. HNW II.4."""
-    t, y, f, func = problem.times[0], getval(problem.y0), getval(problem.f0), problem.func
-    norm = problem.norm
+    t, y, f, func, norm = problem.times[0], getval(problem.y0), getval(problem.f0), problem.func, problem.norm
     scale = problem.atol + problem.rtol * np.abs(y)
-    span = abs(problem.times[-1] - t)
-    h0 = min(trial_step(norm(y / scale), norm(f / scale)), span)
-    signed = h0 if problem.times[-1] > t else -h0
-    f1 = getval(func(t + signed, (y + signed * f).astype(y.dtype)))
-    return first_step(h0, norm(f / scale), norm((f1 - f) / scale) / h0, order)
+    d0, d1 = norm(y / scale), norm(f / scale)
+    h0 = min(trial_step(d0, d1), abs(problem.times[-1] - t))
+    signed = h0 * problem.direction
+    f1 = getval(func(t + signed, y + signed * f))
+    return first_step(h0, d1, norm((f1 - f) / scale) / h0, order)
 
 
 def adaptive_steps(problem: Problem) -> Iterator[Segment]:
@@ -119,7 +118,7 @@ def adaptive_steps(problem: Problem) -> Iterator[Segment]:
     t, t_end, y, previous = problem.times[0], problem.times[-1], problem.y0, None
     stages.k[0] = problem.f0
     h = problem.options.get("first_step") or select_first_step(problem, order)
-    h = max(h, 10 * EPS * abs(t)) * (1 if t_end > t else -1)
+    h = max(h, 10 * EPS * abs(t)) * problem.direction
     while t != t_end:
         last = abs(t_end - t) <= abs(h) * (1 + 1e-10)
         ends = (0 if t == problem.times[0] else None, len(problem.times) - 1 if last else None)
@@ -168,7 +167,5 @@ def grid(problem: Problem) -> list[tuple[float, int]]:
     times, h = problem.times, problem.options.get("step_size")
     if h is None:
         return [(s, i) for i, s in enumerate(times)]
-    span = times[-1] - times[0]
-    n = max(1, ceil(abs(span) / h * (1 - 1e-12)))
-    signed = h if span > 0 else -h
-    return [(times[0] + m * signed, 0) for m in range(n)] + [(times[-1], len(times) - 1)]
+    n = max(1, ceil(abs(times[-1] - times[0]) / h * (1 - 1e-12)))
+    return [(times[0] + m * problem.direction * h, 0) for m in range(n)] + [(times[-1], len(times) - 1)]

@@ -116,7 +116,8 @@ def take_again(problem: Problem, segment: Segment, y: Tensor, carried: list[Tens
     """The step of ``segment`` from the state y and the slopes it was handed; and its own first slope."""
     slope = first_slope(problem, segment.t, segment.ends[0], y)
     if problem.method.kind == "adams":
-        past = ((segment.t, slope), *((s, carried[j]) for j, (s, _) in enumerate(segment.past[1:])))
+        known = enumerate(point for point, _ in segment.past[1:])
+        past = (((segment.t, segment.ends[0]), slope), *((point, carried[j]) for j, point in known))
         return adams_segment(problem, y, segment.t, segment.t1, segment.ends, past), slope
     stages = Stages(problem.method.tableau, problem)  # type: ignore[arg-type]
     stages.start(slope)

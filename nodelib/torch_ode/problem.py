@@ -87,6 +87,11 @@ class Problem:
     log: list[Step] = field(default_factory=list)
 
     @property
+    def direction(self) -> int:
+        """1 forward in time, -1 backward."""
+        return 1 if self.times[-1] > self.times[0] else -1
+
+    @property
     def moving(self) -> bool:
         """Does t carry a gradient?"""
         return self.graph and isinstance(self.t, Tensor) and self.t.requires_grad
@@ -262,7 +267,7 @@ def norm_of(norm: Callable[[Any], Any] | None, form: Form) -> Callable[[Tensor],
 
 def rms(x: Tensor) -> float:
     """Root mean square, of real or complex entries."""
-    return float(torch.linalg.vector_norm(x)) / sqrt(x.numel())
+    return torch.linalg.vector_norm(x).item() / sqrt(x.numel())
 
 
 def instant(t: Any, y: Tensor) -> Tensor:

@@ -3,6 +3,7 @@
 ``problem.py`` checks the arguments, ``steps.py`` and ``multistep.py`` take the steps; here they become a solution.
 """
 
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Any
@@ -67,20 +68,20 @@ def run(problem: Problem, dense: bool = False) -> Solution:
 
 def outputs(problem: Problem, segments: Iterable[Segment], first: int = 0) -> Iterator[tuple[range, Tensor]]:
     """The states at the output times from t[first] on, (len(indices), n), with their indices, as they are reached."""
-    times, done = problem.times, first
+    times, done, sign = np.array(problem.times), first, problem.direction
+    ordered = [sign * s for s in problem.times]
     if first == 0:
         yield range(1), problem.y0[None]
         done = 1
     for segment in segments:
-        i = done
-        while i < len(times) and segment.reaches(times[i]) and segment.ends[1] != i:
-            i += 1
-        if i > done:
-            yield range(done, i), segment.at(times[done:i], problem.times_of(range(done, i)))
-        if segment.ends[1] == i:
-            yield range(i, i + 1), segment.y1[None]
-            i += 1
-        done = i
+        reached = bisect_right(ordered, sign * segment.t1, done)
+        at_end = reached > done and segment.ends[1] == reached - 1
+        inside = range(done, reached - 1 if at_end else reached)
+        if inside:
+            yield inside, segment.at(times[inside.start : inside.stop], problem.times_of(inside))
+        if at_end:
+            yield range(reached - 1, reached), segment.y1[None]
+        done = reached
 
 
 def steps(problem: Problem) -> Iterator[Segment]:
@@ -125,7 +126,7 @@ class Interpolant:
 
     def __call__(self, s: float) -> Any:
         segment = self.segments[int(np.searchsorted(self.ends, self.sign * s))]
-        return self.form.unflatten(segment.at([s])[0])
+        return self.form.unflatten(segment.at(np.array([s]))[0])
 
 
 def scipy_solution(problem: Problem, dense: bool) -> Solution:

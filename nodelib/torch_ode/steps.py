@@ -5,7 +5,7 @@ gradient is needed each operation makes a new tensor that autograd can follow; w
 into one buffer and a stage is one ``addmv``.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cache
 from itertools import pairwise
 from math import ceil
@@ -49,17 +49,18 @@ class Stages:
             self.reads = [problem.reads] * (s - 2) + [None if self.fsal else problem.reads]
             self.plan = [(n, self.k[:i, :n].t(), vectors[i], self.k[i]) for i, n in enumerate(self.reads[: s - 1], 1)]
             self.all, self.b, self.b_err = self.k.t(), vectors[s], vectors[s + 1]
+            self.first, self.last = self.k[0], self.k[-1]
 
     def start(self, slope: Tensor) -> None:
         """Set k[0]."""
         if self.graph:
             self.k = [slope, *self.k[1:]]
         else:
-            self.k[0].copy_(slope)
+            self.first.copy_(slope)
 
     def times(self, t: Any, h: Any) -> tuple[Tensor, ...]:
         """t + c_i h for every stage but the first."""
-        return (self.c * h + t).to(self.dtype).unbind()
+        return self.c.mul(h).add(t).to(self.dtype).unbind()
 
     def error(self) -> Tensor:
         """Σ_i (b_i - b̂_i) k_i, without a graph."""
@@ -69,23 +70,26 @@ class Stages:
             return weighted(self.weights[-1], self.k)
 
 
-def rk_step(func: Func, t: Any, y: Tensor, h: Any, stages: Stages) -> Tensor:
-    """One explicit Runge-Kutta step (HNW II.1). k[0] = f(t, y) is there; fills k[1:] and returns y at t + h."""
+def rk_step(func: Func, times: Sequence[Tensor], y: Tensor, h: Any, stages: Stages) -> Tensor:
+    """One explicit Runge-Kutta step (HNW II.1). k[0] = f(t, y) is there; fills k[1:] and returns y at t + h.
+
+    ``times`` are those of the other stages, ``stages.times(t, h)``.
+    """
     if stages.graph:
-        return rk_step_with_graph(func, t, y, h, stages)
+        return rk_step_with_graph(func, times, y, h, stages)
     y_i = y
-    for time, (n, earlier, a, slot) in zip(stages.times(t, h), stages.plan, strict=True):
+    for time, (n, earlier, a, slot) in zip(times, stages.plan, strict=True):
         y_i = torch.addmv(y if n is None else y[:n], earlier, a, alpha=h)
         slot.copy_(func(time, y_i))
     return y_i if stages.fsal else torch.addmv(y, stages.all, stages.b, alpha=h)
 
 
-def rk_step_with_graph(func: Func, t: Any, y: Tensor, h: Any, stages: Stages) -> Tensor:
+def rk_step_with_graph(func: Func, times: Sequence[Tensor], y: Tensor, h: Any, stages: Stages) -> Tensor:
     """The same step in operations that autograd can follow and that save no copies of the slopes."""
     y_i = y
-    for i, time in enumerate(stages.times(t, h), 1):
+    for i, time in enumerate(times, 1):
         y_i = advance(y, h, stages.weights[i], stages.k)
-        stages.k[i] = func(time, y_i)
+        stages.k[i] = stages.last = func(time, y_i)
     return y_i if stages.fsal else advance(y, h, stages.weights[-2], stages.k)
 
 
@@ -121,40 +125,41 @@ class Segment(NamedTuple):
     ends: tuple[int | None, int | None]
     past: tuple[tuple[float, Any], ...] = ()
 
-    def reaches(self, s: float) -> bool:
-        """Does this step get as far as time s?"""
-        return s <= self.t1 if self.h > 0 else s >= self.t1
-
     def keep(self) -> "Segment":
         """The segment with slopes that the next step does not overwrite."""
         return self._replace(k=list(self.k) if isinstance(self.k, list) else self.k.clone())
 
-    def at(self, times: list[float], times_in_t: Tensor | None = None) -> Tensor:
+    def at(self, times: np.ndarray, times_in_t: Tensor | None = None) -> Tensor:
         """The states at these times, (len(times), n); ``times_in_t`` carries the gradient with respect to the times."""
-        theta = (np.array(times)[:, None] - self.t) / self.h
+        theta = ((times - self.t) / self.h)[:, None]
         powers = np.arange(1, len(self.dense) + 1)
         k = torch.stack(self.k) if isinstance(self.k, list) else self.k
+        weights = like(self.y, theta**powers @ self.dense)
         t, h = self.span
-        weights = self._like(theta**powers @ self.dense)
         if not isinstance(h, Tensor):
             y = torch.addmm(self.y, weights, k, alpha=h)
         else:
             y = self.y + h.to(weights.dtype) * (weights @ k)
         if times_in_t is not None:
-            slope = self._like(self.h * powers * theta ** (powers - 1) @ self.dense) @ k
+            slope = like(self.y, self.h * powers * theta ** (powers - 1) @ self.dense) @ k
             gap = (times_in_t - t) / h - torch.as_tensor(theta[:, 0], device=y.device)
             y = y + slope * gap[:, None].to(real(y.dtype))  # zero in value; it carries dy/dθ
         return y
 
-    def _like(self, weights: np.ndarray) -> Tensor:
-        return torch.as_tensor(weights).to(self.y.device, self.y.dtype)
+
+def like(y: Tensor, weights: np.ndarray) -> Tensor:
+    """The weights as a tensor of y's dtype on its device."""
+    return torch.from_numpy(weights).to(y)
 
 
 def rk_segment(problem: Problem, stages: Stages, y: Tensor, t: float, t1: float, ends: tuple) -> Segment:
     """The Runge-Kutta step from t to t1, its first slope being in stages.k[0]."""
     start = problem.time(t, ends[0])
     size = problem.time(t1, ends[1]) - start
-    y1 = rk_step(before(problem.func, t1, t1 - t, y) if t1 in problem.jumps else problem.func, start, y, size, stages)
+    times = stages.times(start, size)
+    if t1 in problem.jumps:  # not at the jump, but just before it
+        times = [beyond(t1, t - t1, y) if time == instant(t1, y) else time for time in times]
+    y1 = rk_step(problem.func, times, y, size, stages)
     return Segment(t, t1 - t, y, y1, stages.k, stages.dense, (start, size), t1, ends)
 
 
@@ -170,11 +175,11 @@ def select_first_step(problem: Problem, order: int) -> float:
     """The first step's size, from one evaluation more. HNW II.4."""
     t, y, f, func, norm = problem.times[0], problem.y0.detach(), problem.f0.detach(), problem.func, problem.norm
     scale = problem.atol + problem.rtol * y.abs()
-    span = abs(problem.times[-1] - t)
-    h0 = min(trial_step(norm(y / scale), norm(f / scale)), span)
-    signed = h0 if problem.times[-1] > t else -h0
-    f1 = func(instant(t + signed, y), y + signed * f)
-    return first_step(h0, norm(f / scale), norm((f1 - f) / scale) / h0, order)
+    d0, d1 = norm(y / scale), norm(f / scale)
+    h0 = min(trial_step(d0, d1), abs(problem.times[-1] - t))
+    signed = h0 * problem.direction
+    f1 = func(instant(t + signed, y), torch.add(y, f, alpha=signed))
+    return first_step(h0, d1, norm((f1 - f).div_(scale)) / h0, order)
 
 
 def adaptive_steps(problem: Problem) -> Iterator[Segment]:
@@ -189,9 +194,9 @@ def adaptive_steps(problem: Problem) -> Iterator[Segment]:
     size_of_y = y.detach().abs()
     stages.start(problem.f0)
     h = problem.options.get("first_step") or select_first_step(problem, order)
-    h = max(h, 10 * EPS * abs(t)) * (1 if t_end > t else -1)
+    h = max(h, 10 * EPS * abs(t)) * problem.direction
     while t != t_end:
-        h = max(shortest, min(abs(h), longest)) * (1 if t_end > t else -1)
+        h = max(shortest, min(abs(h), longest)) * problem.direction
         whole, stop = h, stops[0]
         clipped = abs(stop - t) <= abs(h) * (1 + 1e-10)
         last = clipped and stop == t_end
@@ -200,7 +205,7 @@ def adaptive_steps(problem: Problem) -> Iterator[Segment]:
         h = t1 - t
         segment = rk_segment(problem, stages, y, t, t1, ends)
         y1 = segment.y1
-        size_of_y1 = y1.detach().abs()
+        size_of_y1 = y1.detach().abs() if problem.graph else y1.abs()
         scale = torch.maximum(size_of_y, size_of_y1).mul_(rtol).add_(atol)
         ratio = abs(h) * problem.norm(stages.error().div_(scale))
         accepted = ratio <= 1 or abs(h) <= shortest
@@ -212,7 +217,7 @@ def adaptive_steps(problem: Problem) -> Iterator[Segment]:
             yield segment
             if not last:
                 reuse = stages.fsal and t1 not in problem.jumps
-                stages.start(stages.k[-1] if reuse else first_slope(problem, t1, None, y1))
+                stages.start(stages.last if reuse else first_slope(problem, t1, None, y1))
             t, y, size_of_y, previous = t1, y1, size_of_y1, ratio if keep_ratio else None
             if clipped:
                 stops.pop(0)
@@ -223,7 +228,7 @@ def adaptive_steps(problem: Problem) -> Iterator[Segment]:
 
 def stops_of(problem: Problem) -> tuple[list[float], frozenset[float]]:
     """The times that steps must end at, in order, the last being t[-1]; and those among them where f jumps."""
-    sign = 1 if problem.times[-1] > problem.times[0] else -1
+    sign = problem.direction
     inner = {}
     for name in ("step_t", "jump_t"):
         given = problem.options.get(name)
@@ -237,15 +242,6 @@ def beyond(t: float, direction: float, y: Tensor) -> Tensor:
     """The time next to t that y's dtype can represent, on the side of ``direction``."""
     at = instant(t, y)
     return torch.nextafter(at, at + direction)
-
-
-def before(func: Func, t1: float, h: float, y: Tensor) -> Func:
-    """func, evaluated just before t1 where it would be evaluated at t1."""
-
-    def one_sided(t: Tensor, y_i: Tensor) -> Tensor:
-        return func(beyond(t1, -h, y) if t == instant(t1, y) else t, y_i)
-
-    return one_sided
 
 
 @torch.no_grad()
@@ -282,7 +278,5 @@ def grid(problem: Problem) -> list[tuple[float, int | None]]:
         return [(s, owner.get(s)) for s in points]
     if h is None:
         return [(s, i) for i, s in enumerate(times)]
-    span = times[-1] - times[0]
-    n = max(1, ceil(abs(span) / h * (1 - 1e-12)))
-    signed = h if span > 0 else -h
-    return [*((times[0] + m * signed, 0) for m in range(n)), (times[-1], len(times) - 1)]
+    n = max(1, ceil(abs(times[-1] - times[0]) / h * (1 - 1e-12)))
+    return [*((times[0] + m * problem.direction * h, 0) for m in range(n)), (times[-1], len(times) - 1)]
