@@ -194,8 +194,10 @@ def smallest(tol: Any) -> float | None:
     return min(map(float, tol)) if isinstance(tol, tuple | list) else float(getattr(tol, "min", lambda: tol)())
 
 
-def warn_small_adjoint(size: float, atol: float) -> None:
-    """Warn when the adjoint at the outputs, of this RMS, lies below what the backward solve resolves."""
+def check_adjoint(size: float, atol: float) -> None:
+    """Raise unless dL/dy, of this largest RMS, is finite; warn when it lies below what the backward solve resolves."""
+    if not isfinite(size):
+        raise ValueError("dL/dy contains nan or inf: check the loss, and what it does to the solution")
     if 0 < size < atol:
         warn(
             f"dL/dy has RMS {size:.2g}, below adjoint_atol = {atol:.2g}: the backward solve sees almost nothing of it. "

@@ -9,14 +9,13 @@ where a jumps by g_i = dL/dz(t_i) at each output time t_i. Chapter 2 derives thi
 
 from collections.abc import Callable, Sequence
 from typing import Any
-from warnings import warn
 
 import numpy as np
 from autograd import make_vjp
 from autograd.extend import defvjp_argnums, primitive
 from autograd.tracer import getval, isbox
 
-from nodelib.arguments import METHODS, adjoint_settings, default_tolerances, warn_small_adjoint
+from nodelib.arguments import METHODS, adjoint_settings, check_adjoint, default_tolerances
 from nodelib.controller import next_first_step
 from nodelib.numpy_ode.problem import MORE_OPTIONS, Array, rms
 from nodelib.numpy_ode.solve import odeint, solve
@@ -47,7 +46,8 @@ def odeint_adjoint(
                      or a function of (time's adjoint, z, a, *parameters' gradients).
 
     The gradient is that of the exact flow up to the tolerances, not of the computed solution: see ``odeint_checkpoint``
-    for that. Raises what ``solve`` raises; warns when func uses a traced array that is not in adjoint_params.
+    for that. It is a first derivative: for second ones differentiate ``odeint``. Raises what ``solve`` raises, and
+    ValueError when func uses an array that autograd traces but that is not in adjoint_params.
     """
     params = as_tuple(adjoint_params)
     forward = {"method": method, "rtol": rtol, "atol": atol, "options": options}
@@ -69,14 +69,21 @@ def as_tuple(params: Any) -> tuple[Any, ...]:
 
 
 def without_box(ys: Any) -> Array:
-    """The values of ys, with a warning if autograd traced them: func then uses an array it was not given."""
+    """ys, unless autograd traces it: func then uses an array that it was not given."""
     if isbox(ys):
-        warn(
-            "func uses an array that autograd is tracing but that is not among adjoint_params: its gradient will be "
-            "missing. Pass it in adjoint_params",
-            stacklevel=4,
+        raise ValueError(
+            "func uses an array that autograd is tracing but that is not among adjoint_params, so that its gradient "
+            "would be missing: pass it in adjoint_params, and let func take it after t and y"
         )
-    return getval(ys)
+    return ys
+
+
+def first_order_only(*values: Any) -> None:
+    """Raise if autograd traces the way back as well, on which these values are used."""
+    if any(map(isbox, values)):
+        raise TypeError(
+            "odeint_adjoint and odeint_checkpoint give first derivatives: for second ones differentiate odeint"
+        )
 
 
 def _gradient_maker(argnums: tuple[int, ...], ys: Array, args: tuple, settings: dict) -> Callable[[Array], list]:
@@ -84,6 +91,7 @@ def _gradient_maker(argnums: tuple[int, ...], ys: Array, args: tuple, settings: 
     _, t, *params = args
 
     def gradients(g: Array) -> list[Array]:
+        first_order_only(g, *args)
         a, dt, dparams = adjoint_gradients(settings["func"], ys, t, params, g, *settings["backward"])
         every = (a, dt, *dparams)
         return [every[i] for i in argnums]
@@ -103,7 +111,8 @@ def adjoint_gradients(
     """
     z_shape, options = ys[0].shape, dict(settings["options"])
     options["norm"] = adjoint_norm(norm, [ys[0], ys[0], *params])
-    warn_small_adjoint(max(map(rms, g)), settings["atol"] or default_tolerances(np.finfo(ys.dtype).eps)[1])
+    largest = float(np.max(list(map(rms, g))))
+    check_adjoint(largest, settings["atol"] or default_tolerances(np.finfo(ys.dtype).eps)[1])
 
     def augmented(s: float, state: Array) -> Array:
         """d/ds [z, a, dL/dθ] = [f, -a ∂f/∂z, -a ∂f/∂θ], from one evaluation of f and one product with its Jacobian."""

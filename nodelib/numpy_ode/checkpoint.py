@@ -15,7 +15,7 @@ import numpy as np
 from autograd import make_vjp
 from autograd.extend import defvjp_argnums, primitive
 
-from nodelib.numpy_ode.adjoint import as_tuple, without_box
+from nodelib.numpy_ode.adjoint import as_tuple, first_order_only, without_box
 from nodelib.numpy_ode.multistep import adams_segment
 from nodelib.numpy_ode.problem import Array, Counted, Problem, prepare
 from nodelib.numpy_ode.solve import check_end, outputs, steps
@@ -40,8 +40,9 @@ def odeint_checkpoint(
     func:            (t, y, *adjoint_params) -> array like y0, in operations that autograd knows.
     adjoint_params:  the arrays that func depends on; a single array counts as one.
 
-    The gradient is that of the discrete solution, equal to backpropagation through ``odeint`` up to round-off. Raises
-    what ``solve`` raises, and TypeError for SciPy's methods, whose steps cannot be taken again.
+    The gradient is that of the discrete solution, equal to backpropagation through ``odeint`` up to round-off. It is
+    a first derivative. Raises what ``odeint_adjoint`` raises, and TypeError for SciPy's methods, whose steps cannot be
+    taken again.
     """
     if str(method).startswith("scipy"):
         raise TypeError(f"{method} does not let its steps be taken again: use odeint_adjoint, or another method")
@@ -73,6 +74,7 @@ def _gradient_maker(argnums: tuple[int, ...], ys: Array, args: tuple, settings: 
     kept = settings["kept"]
 
     def gradients(g: Array) -> list[Array]:
+        first_order_only(g, *args)
         a, dt, dparams = checkpoint_gradients(settings["func"], kept["problem"], kept["tape"], t, params, g)
         every = (a.reshape(ys[0].shape), dt, *dparams)
         return [every[i] for i in argnums]

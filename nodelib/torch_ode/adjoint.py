@@ -9,16 +9,16 @@ where a jumps by g_i = dL/dz(t_i) at each output time t_i. Chapter 2 derives thi
 
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
+from math import sqrt
 from typing import Any
 from warnings import warn
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
-from nodelib.arguments import METHODS, adjoint_settings, default_tolerances, warn_small_adjoint
+from nodelib.arguments import METHODS, adjoint_settings, check_adjoint, default_tolerances
 from nodelib.controller import next_first_step
-from nodelib.torch_ode.problem import MORE_OPTIONS, Form, check_state, instant, norm_of, prepare, rms
+from nodelib.torch_ode.problem import MORE_OPTIONS, Form, check_state, instant, norm_of, prepare
 from nodelib.torch_ode.solve import run
 
 
@@ -47,8 +47,8 @@ def odeint_adjoint(
                      or a function of (time's adjoint, z, a, *parameters' gradients).
 
     The gradient is that of the exact flow up to the tolerances, not of the computed solution: see ``odeint_checkpoint``
-    for that. It can be taken once. Raises what ``solve`` raises; warns when func uses a tensor that requires a gradient
-    and is not among the parameters.
+    for that. It is a first derivative: for second ones differentiate ``odeint``. Raises what ``solve`` raises; warns
+    when func uses a tensor that requires a gradient and is not among the parameters, or none of the parameters.
     """
     params = parameters_of(func, adjoint_params)
     forward = {"method": method, "rtol": rtol, "atol": atol, "options": options}
@@ -79,13 +79,22 @@ class _Adjoint(torch.autograd.Function):
         return y
 
     @staticmethod
-    @once_differentiable
     def backward(ctx, g):  # type: ignore[override]
+        first_order_only()
         y, t, *params = ctx.saved_tensors
         settings, norm = ctx.backward_settings
         time_gradient = ctx.needs_input_grad[5]
         a, dt, dparams = adjoint_gradients(ctx.func, ctx.form, y, t, params, g, settings, norm, time_gradient)
         return (None, None, None, None, a, dt, *dparams)
+
+
+def first_order_only() -> None:
+    """Raise if torch records the way back as well."""
+    if torch.is_grad_enabled():
+        raise RuntimeError(
+            "odeint_adjoint and odeint_checkpoint give first derivatives: for second ones (create_graph=True) "
+            "differentiate odeint"
+        )
 
 
 def adjoint_gradients(
@@ -105,7 +114,8 @@ def adjoint_gradients(
     """
     n, options = ys.shape[1], dict(settings["options"])
     options["norm"] = adjoint_norm(norm, form, ys[0], params)
-    warn_small_adjoint(max(map(rms, g)), settings["atol"] or default_tolerances(torch.finfo(ys.dtype).eps)[1])
+    largest = float(torch.linalg.vector_norm(g, dim=1).max()) / sqrt(n)
+    check_adjoint(largest, settings["atol"] or default_tolerances(torch.finfo(ys.dtype).eps)[1])
 
     def augmented(s: Tensor, state: Tensor) -> Tensor:
         """d/ds [z, a, dL/dθ] = [f, -a ∂f/∂z, -a ∂f/∂θ], from one evaluation of f and one product with its Jacobian."""
@@ -131,7 +141,8 @@ def adjoint_gradients(
         if i == 1 and dt is not None:
             dt[0] = -dot(a, form.flatten(func(instant(times[0], ys), form.unflatten(ys[0]))))
         a = a + g[i - 1]  # the jump of Algorithm 2
-    each = [piece.view_as(p) for piece, p in zip(dparams.split(sizes), params, strict=True)] if sizes else []
+    pieces = dparams.split(sizes) if sizes else ()
+    each = [(x if p.is_complex() else x.real).view_as(p) for x, p in zip(pieces, params, strict=True)]
     return a, None if dt is None else dt.to(t), each
 
 
@@ -161,25 +172,27 @@ def adjoint_norm(norm: Any, form: Form, z: Tensor, params: Sequence[Tensor]) -> 
 
 def warn_of_lost_gradients(params: Sequence[Tensor], f: Tensor, y: Tensor) -> None:
     """Look through the graph of one evaluation f of func at y, and warn of tensors that the adjoint will not reach."""
-    if not f.requires_grad:
-        if params:
-            warn(
-                "func returns tensors without a gradient: is there a torch.no_grad(), detach() or item() in it?",
-                stacklevel=2,
-            )
-        return
-    known = {id(x) for x in (y, *params)}
-    seen, stack = {p.grad_fn for p in params}, [f.grad_fn]
+    reached, seen, stack = not params, set(), [f.grad_fn]
+    ends, leaves = {p.grad_fn for p in params if not p.is_leaf}, {id(p) for p in params}
     while stack:
         node = stack.pop()
         if node is None or node in seen:
             continue
         seen.add(node)
         leaf = getattr(node, "variable", None)
-        if leaf is not None and id(leaf) not in known:
+        if node in ends or id(leaf) in leaves:
+            reached = True
+            continue
+        if leaf is not None and leaf is not y:
             warn(
                 f"func uses a tensor of shape {tuple(leaf.shape)} that requires a gradient but is not among the "
                 "parameters: its gradient will be missing. Pass it in adjoint_params, or make it a Parameter of func",
                 stacklevel=2,
             )
         stack.extend(parent for parent, _ in node.next_functions)
+    if not reached:
+        warn(
+            "what func returns at t[0] does not depend on its parameters: is there a torch.no_grad(), detach() or "
+            "item() in it?",
+            stacklevel=2,
+        )

@@ -13,9 +13,8 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
-from nodelib.torch_ode.adjoint import parameters_of, vjp, warn_of_lost_gradients
+from nodelib.torch_ode.adjoint import first_order_only, parameters_of, vjp, warn_of_lost_gradients
 from nodelib.torch_ode.multistep import adams_segment
 from nodelib.torch_ode.problem import Form, Problem, check_state, prepare
 from nodelib.torch_ode.solve import check_end, outputs, steps
@@ -40,8 +39,9 @@ def odeint_checkpoint(
     func:            (t, y) -> like y0; a Module, or any function with its parameters in adjoint_params.
     adjoint_params:  the tensors that func depends on, by default the parameters of the Module.
 
-    The gradient is that of the discrete solution, equal to backpropagation through ``odeint`` up to round-off. It can
-    be taken once. Raises what ``solve`` raises, and TypeError for SciPy's methods, whose steps cannot be taken again.
+    The gradient is that of the discrete solution, equal to backpropagation through ``odeint`` up to round-off. It is
+    a first derivative. Raises what ``solve`` raises, and TypeError for SciPy's methods, whose steps cannot be taken
+    again.
     """
     if str(method).startswith("scipy"):
         raise TypeError(f"{method} does not let its steps be taken again: use odeint_adjoint, or another method")
@@ -74,13 +74,13 @@ class _Checkpoint(torch.autograd.Function):
         ys = torch.cat(ys)
         check_end(problem, ys)
         ctx.problem, ctx.tape = problem, tape
-        ctx.save_for_backward(t, *params)
+        ctx.save_for_backward(y0, t, *params)  # y0, which the tape begins with, so that torch sees if it is changed
         return ys
 
     @staticmethod
-    @once_differentiable
     def backward(ctx, g):  # type: ignore[override]
-        t, *params = ctx.saved_tensors
+        first_order_only()
+        _, t, *params = ctx.saved_tensors
         a, dt, dparams = checkpoint_gradients(ctx.problem, ctx.tape, t, params, g, ctx.needs_input_grad[4])
         return (None, None, None, a, dt, *dparams)
 
