@@ -125,20 +125,20 @@ def _check_numbers(options: dict[str, Any]) -> None:
         raise ValueError("options step_size and grid_constructor exclude each other: pass one of them")
 
 
-def check_times(times: Sequence[float], ndim: int) -> None:
+def check_times(times: Sequence[float], ndim: int, name: str = "t") -> None:
     """Raise unless the times are a flat, finite, strictly monotone sequence of two or more."""
     if ndim != 1:
-        raise ValueError(f"t must be one-dimensional, got {ndim} dimensions: pass the times as a flat sequence")
+        raise ValueError(f"{name} must be one-dimensional, got {ndim} dimensions: pass the times as a flat sequence")
     if len(times) < 2:
-        raise ValueError(f"t needs at least two times, the start and the end, got {len(times)}")
+        raise ValueError(f"{name} needs at least two times, the start and the end, got {len(times)}")
     if not all(map(isfinite, times)):
-        raise ValueError(f"t must be finite, got {next(s for s in times if not isfinite(s))} in it")
+        raise ValueError(f"{name} must be finite, got {next(s for s in times if not isfinite(s))} in it")
     sign = 1 if times[1] > times[0] else -1
     wrong = [i for i, (before, after) in enumerate(pairwise(times)) if not sign * (after - before) > 0]
     if wrong:
         raise ValueError(
-            f"t must increase or decrease strictly, but t[{wrong[0]}] = {times[wrong[0]]:.6g} and "
-            f"t[{wrong[0] + 1}] = {times[wrong[0] + 1]:.6g}: sort it and remove repeated times"
+            f"{name} must increase or decrease strictly, but {name}[{wrong[0]}] = {times[wrong[0]]:.6g} and "
+            f"{name}[{wrong[0] + 1}] = {times[wrong[0] + 1]:.6g}: sort it and remove repeated times"
         )
 
 

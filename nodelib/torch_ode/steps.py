@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nodelib.arguments import MAX_NUM_STEPS
+from nodelib.arguments import MAX_NUM_STEPS, check_times
 from nodelib.controller import first_step, step_factor, trial_step
 from nodelib.solution import Step, Symptoms, examine
 from nodelib.tableaus import Tableau
@@ -270,8 +270,10 @@ def grid(problem: Problem) -> list[tuple[float, int | None]]:
     """
     times, h, make = problem.times, problem.options.get("step_size"), problem.options.get("grid_constructor")
     if make is not None:
-        made = make(problem.func.func, problem.form.unflatten(problem.y0), torch.as_tensor(problem.t))
-        points = torch.as_tensor(made).detach().double().tolist()
+        t = problem.t if isinstance(problem.t, Tensor) else torch.tensor(times, dtype=torch.float64)
+        made = torch.as_tensor(make(problem.func.func, problem.form.unflatten(problem.y0), t)).detach().double()
+        points = made.reshape(-1).tolist()
+        check_times(points, made.ndim, "grid")
         if points[0] != times[0] or points[-1] != times[-1]:
             raise ValueError(f"grid_constructor must return a grid from t[0] to t[-1], got {points[0]} to {points[-1]}")
         owner = {s: i for i, s in enumerate(times)}
