@@ -55,8 +55,9 @@ class Live(Generic[N]):
         self._view = HTML(self._html())
         for control in self.controls.values():
             control.observe(self._on_change, "value")
-        rows = Layout(flex_flow="row wrap", margin="0 0 4px 0")
-        self.widget = VBox([Box(list(self.controls.values()), layout=rows), self._view])
+        row = Box(list(self.controls.values()), layout=Layout(flex_flow="row wrap"))
+        row.add_class("nodelib-controls")
+        self.widget = VBox([row, self._view])
         self.widget.add_class("nodelib-live")
 
     def _on_change(self, _: Any) -> None:

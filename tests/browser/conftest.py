@@ -1,0 +1,141 @@
+"""A real JupyterLab on loopback and a real Chromium, for the tests in this folder. Nothing that is stored is changed.
+
+The lab serves copies of the notebooks without their outputs, from a temporary folder, with its own configuration.
+Chromium is the one installed: `chromium`, `google-chrome` and the like, or the one that $NODELIB_CHROMIUM names.
+"""
+
+import json
+import os
+import re
+import secrets
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import nbformat
+import pytest
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
+CHROMIUMS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", "msedge")
+FINISHED = r"""() => [...document.querySelectorAll('.jp-Notebook .jp-CodeCell')]
+    .filter(cell => cell.querySelector('.cm-content').textContent.trim())
+    .every(cell => /^\[\d+\]:$/.test(cell.querySelector('.jp-InputPrompt').textContent.trim()))"""
+NO_NEWS = {"fetchNews": "false", "checkForUpdates": False}
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator:
+    sync_api = pytest.importorskip(
+        "playwright.sync_api", reason="browser tests need playwright: pip install playwright"
+    )
+    path = os.environ.get("NODELIB_CHROMIUM") or next(filter(None, map(shutil.which, CHROMIUMS)), None)
+    if path is None:
+        pytest.skip("browser tests need a Chromium: none on the PATH, and NODELIB_CHROMIUM names none")
+    quiet = ["--no-sandbox", "--no-first-run", "--disable-background-networking", "--disable-component-update"]
+    with sync_api.sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=path, args=quiet)
+        yield chromium
+        chromium.close()
+
+
+@dataclass
+class Lab:
+    """A running server: the folder it serves, its address and its token."""
+
+    folder: Path
+    url: str
+    token: str
+
+    def add(self, path: Path) -> str:
+        """Put a copy of the notebook at `path`, without outputs, into the served folder; return its name."""
+        notebook = nbformat.read(path, as_version=4)
+        for cell in notebook.cells:
+            if cell.cell_type == "code":
+                cell.outputs, cell.execution_count = [], None
+        nbformat.write(notebook, self.folder / path.name)
+        return path.name
+
+    def ask(self, path: str, method: str = "GET"):
+        """The server's answer to an API request, decoded."""
+        request = urllib.request.Request(
+            self.url + path, method=method, headers={"Authorization": f"token {self.token}"}
+        )
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            return json.loads(answer.read() or "null")
+
+    def stop_kernels(self) -> None:
+        for session in self.ask("/api/sessions"):
+            self.ask(f"/api/sessions/{session['id']}", "DELETE")
+
+
+@pytest.fixture(scope="session")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    home, served = tmp_path_factory.mktemp("jupyter"), tmp_path_factory.mktemp("notebooks")
+    settings = home / "settings" / "@jupyterlab" / "apputils-extension" / "notification.jupyterlab-settings"
+    settings.parent.mkdir(parents=True)
+    settings.write_text(json.dumps(NO_NEWS))
+    port, token = _free_port(), secrets.token_hex(16)
+    folders = ("CONFIG_DIR", "DATA_DIR", "RUNTIME_DIR")
+    env = os.environ | {f"JUPYTER_{name}": str(home / name.lower()) for name in folders}
+    env |= {"JUPYTERLAB_SETTINGS_DIR": str(home / "settings"), "JUPYTERLAB_WORKSPACES_DIR": str(home / "workspaces")}
+    env["PYTHONPATH"] = str(ROOT)
+    options = {"ip": "127.0.0.1", "port": port, "port_retries": 0, "root_dir": served, "open_browser": False}
+    options |= {"allow_root": True, "terminals_enabled": False}
+    command = [sys.executable, "-m", "jupyterlab", f"--IdentityProvider.token={token}"]
+    command += [f"--ServerApp.{name}={value}" for name, value in options.items()]
+    log = home / "log"
+    with log.open("w") as out, subprocess.Popen(command, env=env, stdout=out, stderr=out) as server:
+        running = Lab(served, f"http://127.0.0.1:{port}", token)
+        try:
+            _wait_for(running, server, log)
+            yield running
+            running.stop_kernels()
+        finally:
+            server.terminate()
+
+
+@pytest.fixture
+def run_all(browser, lab: Lab) -> Iterator[Callable]:
+    """`run_all(path)` opens a copy of a notebook, runs all its cells and gives (page, console errors as they come)."""
+    context = browser.new_context(viewport={"width": 1280, "height": 1000})
+    context.route(lambda url: not url.startswith(lab.url), lambda route: route.abort())  # nothing outside is needed
+    context.add_init_script(path=HERE / "driver.js")
+
+    def run(path: Path, seconds: float = 300) -> tuple:
+        page, errors = context.new_page(), []
+        page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.goto(f"{lab.url}/lab/tree/{lab.add(path)}?reset&token={lab.token}")
+        page.get_by_text(re.compile(r"\| Idle$")).wait_for(timeout=90_000)  # the status bar: the kernel answers
+        page.locator(".lm-MenuBar-itemLabel", has_text=re.compile("^Run$")).click()
+        page.locator(".lm-Menu-itemLabel", has_text=re.compile("^Run All Cells$")).click()
+        page.wait_for_function(FINISHED, timeout=1000 * seconds)
+        return page, errors
+
+    yield run
+    context.close()
+    lab.stop_kernels()
+
+
+def _free_port() -> int:
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def _wait_for(lab: Lab, server: subprocess.Popen, log: Path, seconds: float = 90) -> None:
+    deadline = time.monotonic() + seconds
+    while server.poll() is None and time.monotonic() < deadline:
+        try:
+            lab.ask("/api/status")
+            return
+        except OSError:
+            time.sleep(0.1)
+    raise RuntimeError(f"JupyterLab did not start within {seconds} s:\n{log.read_text()[-2000:]}")

@@ -1,0 +1,183 @@
+"""Every chapter in a real JupyterLab: Run All, every control of every explorer to its ends, how long a picture takes.
+
+A chapter is any `notebooks/0*.ipynb`, an explorer whatever `nodelib.explore.live.Live` displays: none is listed here.
+Settle times, from a key press or a click to changed pixels, are printed and must stay under a loose bound, since a
+shared machine stutters; NODELIB_STRICT_TIMING=1 makes it the 100 ms that the book promises. NODELIB_SHOTS=folder keeps
+a picture of every end.
+"""
+
+import os
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import nbformat
+import numpy as np
+import pytest
+
+HERE = Path(__file__).resolve().parent
+CHAPTERS = sorted((HERE.parents[1] / "notebooks").glob("0*.ipynb"))
+WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
+SETTLE = 100 if os.environ.get("NODELIB_STRICT_TIMING") else 1000  # ms, 95th percentile
+PATIENCE, QUIET, PRESSES = 3000, 150, 15  # ms, ms, timed key presses a slider
+STATE = """control => [...control.querySelectorAll('.noUi-handle, select, input, button')].map(
+    e => e.ariaValueText ?? (e.matches('select') ? e.value : e.checked ?? e.matches('.mod-active'))).join(' ')"""
+
+
+class Explorer:
+    """One explorer on the page: moves its controls, times its picture, collects what is wrong."""
+
+    def __init__(self, page, element, name: str) -> None:
+        self.page, self.element, self.name = page, element, name
+        self.problems: list[str] = []
+        self.times: list[float] = []  # ms from a key press to the picture
+        self.lags: list[float] = []  # the same after a burst of key presses that waited for nothing
+        element.scroll_into_view_if_needed()
+        element.evaluate("e => window.nodelib.watch(e)")
+        page.wait_for_function("e => e.watch.shown", arg=element, timeout=PATIENCE)
+        self.shoot("at first")
+
+    def drive(self) -> None:
+        """Each control to both ends and one key step at least, then back, where the picture must be the first again."""
+        for control in self.element.query_selector_all(".nodelib-controls > *"):
+            label, first, state = _label(control), self.picture(), control.evaluate(STATE)
+            if not label:
+                self.problems.append(f"a control has no label: {control.evaluate('e => e.className')}")
+            if handles := control.query_selector_all(".noUi-handle"):
+                for handle in handles:
+                    self.slide(control, handle, label)
+            elif select := control.query_selector("select"):
+                self.choose(control, select, label)
+            elif buttons := control.query_selector_all("input[type=radio], input[type=checkbox], button"):
+                self.press_all(control, buttons, label)
+            else:
+                self.problems.append(f"{label}: no test knows how to move this control")
+            if control.evaluate(STATE) != state or self.picture() != first:
+                self.problems.append(f"{label}: back at {state}, the picture is not what it was there")
+
+    def slide(self, control, handle, label: str) -> None:
+        start = control.evaluate(STATE)
+        for key in ("Home", "ArrowRight", "End", *["ArrowLeft"] * PRESSES):
+            self.move(control, lambda key=key: handle.press(key), f"{label}, {key}")
+            if key in ("Home", "End"):
+                self.shoot(f"{label} {key}")
+        self.move(control, lambda: handle.press("Home"), f"{label}, Home")
+        while control.evaluate(STATE) != start:
+            before = control.evaluate(STATE)
+            handle.press("ArrowRight")
+            if control.evaluate(STATE) == before:
+                break
+        self.lags.append(self.rest())
+
+    def choose(self, control, select, label: str) -> None:
+        start, options = select.evaluate("e => [e.selectedIndex, e.options.length]")
+        for i in range(options):
+            self.move(control, lambda i=i: select.select_option(index=i), f"{label}, option {i}")
+            self.shoot(f"{label} option {i}")
+        self.move(control, lambda: select.press("ArrowUp"), f"{label}, ArrowUp")
+        self.move(control, lambda: select.select_option(index=start), f"{label}, option {start}")
+
+    def press_all(self, control, buttons, label: str) -> None:
+        start = control.evaluate(STATE)
+        for i, button in enumerate(buttons):
+            self.move(control, lambda button=button: button.press(" "), f"{label}, button {i}")
+            self.shoot(f"{label} button {i}")
+        for button in buttons:
+            if control.evaluate(STATE) != start:
+                self.move(control, lambda button=button: button.press(" "), label)
+
+    def move(self, control, act: Callable[[], None], what: str) -> None:
+        """Act; if that gave the control a new value, the picture must change; in any case no error may appear."""
+        before, old = self.element.evaluate("e => window.nodelib.start(e)"), control.evaluate(STATE)
+        act()
+        if (new := control.evaluate(STATE)) != old:
+            acted = self.element.evaluate("(e, [b, ms]) => window.nodelib.differs(e, b, ms)", [before, PATIENCE])
+            settled = self.rest()
+            if self.picture() != before:
+                self.times.append(settled)
+            elif not acted:
+                self.problems.append(f"{what}: from {old} to {new} the picture stayed the same")
+        for error in self.element.query_selector_all(".nodelib-error summary"):
+            self.problems.append(f"{what}: at {new} the explorer shows {error.inner_text()!r}")
+        picture, caption = (self.element.query_selector(s) for s in ("img.nodelib-picture", ".nodelib-caption"))
+        if caption and (picture.get_attribute("alt") or "nothing") != caption.inner_text():
+            self.problems.append(f"{what}: the alternative text is not the caption")
+
+    def picture(self) -> str:
+        return self.element.evaluate("e => e.watch.shown")
+
+    def rest(self) -> float:
+        return self.element.evaluate("(e, ms) => window.nodelib.rest(e, ms)", QUIET)
+
+    def shoot(self, what: str) -> None:
+        if folder := os.environ.get("NODELIB_SHOTS"):
+            self.element.screenshot(path=Path(folder) / (re.sub(r"\W+", "_", f"{self.name} {what}") + ".png"))
+
+    def report(self) -> str:
+        median, p95 = np.percentile(self.times, [50, 95])
+        return (
+            f"{self.name}: settles in {median:.0f} ms (median), {p95:.0f} ms (p95 of {len(self.times)} moves); "
+            f"{max(self.lags, default=0):.0f} ms after a burst of key presses"
+        )
+
+
+def _label(control) -> str:
+    """What the control is called: its label, or for a check box and a toggle the text on it."""
+    texts = [e.inner_text().strip("\u200b \n") for e in control.query_selector_all(".widget-label, label, button")]
+    return next(filter(None, texts), "")
+
+
+def explorers(page, name: str) -> list[Explorer]:
+    return [Explorer(page, e, f"{name} {i}") for i, e in enumerate(page.query_selector_all(".nodelib-live"), 1)]
+
+
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
+def test_a_chapter_runs_and_every_control_moves_its_picture(path: Path, run_all, record_property):
+    page, console_errors = run_all(path)
+    found = explorers(page, path.stem)
+    for explorer in found:
+        explorer.drive()
+        record_property("measured", explorer.report())
+    assert [problem for explorer in found for problem in explorer.problems] == []
+    assert console_errors == []
+    stored = [o for cell in nbformat.read(path, as_version=4).cells for o in cell.get("outputs", [])]
+    assert len(found) == sum(WIDGET_VIEW in o.get("data", {}) for o in stored)
+    assert [e.report() for e in found if np.percentile(e.times, 95) > SETTLE] == []
+
+
+FAULTY = """
+from ipywidgets import Checkbox, IntSlider
+from matplotlib.figure import Figure
+from nodelib.explore.live import Live
+
+def line(k=0, idle=False):
+    if k > 4: raise ValueError("k < 5")
+    return k
+
+def explorer(**controls):
+    fig = Figure((3, 2))
+    (dots,) = fig.subplots().plot([0, 5], [0, 5], animated=True)
+    return Live(fig, controls, line, lambda k: dots.set_ydata([k, 5]), lambda k: f"A line from {k} to 5.")
+"""
+
+
+@pytest.mark.timeout(300)
+def test_the_driver_sees_an_error_a_dead_control_and_a_missing_label(tmp_path: Path, run_all):
+    sources = [
+        FAULTY,
+        "explorer(k=IntSlider(2, 0, 4, description='k'))",
+        "explorer(k=IntSlider(2, 0, 5, description='k'))",
+    ]
+    sources += ["explorer(idle=Checkbox(description='idle'))", "explorer(k=IntSlider(2, 0, 4))"]
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in sources])
+    notebook.metadata.kernelspec = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    nbformat.write(notebook, tmp_path / "faulty.ipynb")
+    page, console_errors = run_all(tmp_path / "faulty.ipynb")
+    good, raises, dead, nameless = found = explorers(page, "faulty")
+    for explorer in found:
+        explorer.drive()
+    assert (good.problems, console_errors) == ([], [])
+    assert raises.problems == ["k, End: at 5 the explorer shows 'ValueError: k < 5'"]
+    assert dead.problems[0] == "idle, button 0: from false to true the picture stayed the same"
+    assert ["no label" in problem for problem in nameless.problems] == [True]
