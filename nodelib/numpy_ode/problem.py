@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from math import sqrt
 from typing import Any
 
+import autograd.numpy as anp
 import numpy as np
 from autograd.tracer import getval, isbox
 from numpy.typing import NDArray
@@ -64,7 +65,7 @@ class Problem:
 def prepare(func: Func, y0: Any, t: Any, method: str, rtol: Any, atol: Any, options: Any) -> Problem:
     """Check every argument, evaluate func once, and flatten the state."""
     chosen, options = check_method(method, options, MORE_OPTIONS)
-    y0 = y0 if isbox(y0) else np.asarray(y0)
+    y0 = anp.reshape(y0, np.shape(getval(y0))) if isbox(y0) else np.asarray(y0)  # a Python float becomes an array
     value = getval(y0)
     if value.dtype.kind not in "fc" or value.dtype == np.float16:
         raise TypeError(
