@@ -1,0 +1,104 @@
+"""The explorers of chapter 1 show what their numbers say, and the numbers are right."""
+
+import numpy as np
+import pytest
+
+from nodelib.explore import chapter1
+from nodelib.numpy_ode import METHODS, solve
+from nodelib.tableaus import TABLEAUS
+
+
+@pytest.mark.parametrize("method", chapter1.FIXED)
+def test_the_order_line_has_the_order_as_its_slope(method):
+    sizes, errors = chapter1.order_line(method, 1j)
+    fine = (sizes < 0.15) & (errors > 1e-11)
+    slope = np.polyfit(np.log(sizes[fine]), np.log(errors[fine]), 1)[0]
+    assert slope == pytest.approx(METHODS[method].order, abs=0.2)
+
+
+@pytest.mark.parametrize("method", chapter1.FIXED)
+def test_amplification_is_what_many_steps_do(method):
+    for z in (-0.4 + 0.3j, -0.9 + 0j, 0.2 + 0.1j):
+        u = chapter1.march(method, z * 400 / chapter1.END, 400)  # 400 steps with this hλ
+        assert abs(u[-1] / u[-2]) == pytest.approx(chapter1.amplification(method, np.array([z]))[0], rel=1e-6)
+
+
+@pytest.mark.parametrize(("method", "edge"), [("euler", 2.0), ("heun", 2.0), ("rk4", 2.785), ("adams_bashforth", 0.3)])
+def test_the_verdict_turns_at_the_edge_of_the_real_interval(method, edge):
+    inside, outside = chapter1.amplification(method, np.array([-0.99 * edge, -1.01 * edge]).astype(complex))
+    assert inside < 1 < outside
+
+
+def test_an_unsolvable_implicit_step_is_said_not_drawn():
+    live = chapter1.step_size()
+    live.controls["method"].value = "implicit_adams"
+    live.controls["h"].value = 3.9
+    assert live.error is None
+    assert "does not solve the equation" in live.description
+
+
+def test_step_size_moves_with_its_controls():
+    live = chapter1.step_size()
+    before = live.png
+    live.controls["h"].value = 2.4
+    assert live.png != before
+    assert live.error is None
+    assert "outside the stability region" in live.description
+    assert live.numbers.h == pytest.approx(12 / 5)
+
+
+@pytest.mark.parametrize("method", chapter1.PAIRS)
+def test_one_step_is_the_library_s(method):
+    t, y, h = np.array([0.0, 1.0]), np.array([[1.0, 2.0], [1.0, 0.5]]), np.array([0.3, 0.1])
+    ends = chapter1.one_step(method, t, y, h)
+    for i in range(2):
+        sol = solve(
+            chapter1.predators, y[:, i], (t[i], t[i] + h[i]), method=method, rtol=10, atol=10, options={"first_step": 1}
+        )
+        assert sol.stats.accepted == 1
+        np.testing.assert_allclose(ends[:, i], sol.y[-1], rtol=1e-13)
+
+
+def test_the_microscope_shows_the_solver_s_own_log():
+    numbers = chapter1.control_numbers("dopri5", "I", 1e-4, 1e-6)
+    sol = solve(chapter1.predators, chapter1.PREY, (0.0, chapter1.SPAN), rtol=1e-4, atol=1e-6)
+    assert [tuple(s) for s in zip(numbers.t, numbers.h, numbers.ratio, numbers.accepted, strict=True)] == [*sol.steps]
+    assert numbers.nfe == sol.stats.nfe
+    close = numbers.accepted & (numbers.ratio > 0.01)
+    ratios = numbers.true_ratio[close] / numbers.ratio[close]
+    assert 0.03 < np.median(ratios) < 3  # the estimate is of the lower order, so mostly above the truth
+
+
+def test_tolerance_bounds_the_step_not_the_end():
+    numbers = chapter1.control_numbers("dopri5", "I", 1e-3, 1e-3)
+    assert numbers.ratio[numbers.accepted].max() <= 1
+    assert numbers.end_error > 50 * 1e-3
+
+
+def test_more_blocks_come_nearer_to_the_curve_at_first_order():
+    far, near = (chapter1.depth_numbers(n, 1e-3).distance for n in (200, 400))
+    assert far / near == pytest.approx(2, abs=0.1)
+
+
+def test_the_dots_are_all_evaluations():
+    numbers = chapter1.depth_numbers(5, 1e-4)
+    assert numbers.seen.shape == (2, numbers.nfe * len(chapter1.STARTS))
+    assert TABLEAUS["dopri5"].stages == 7
+    assert (numbers.nfe - 2) % 6 == 0
+
+
+@pytest.mark.parametrize("explorer", [chapter1.step_size, chapter1.controller, chapter1.depth])
+def test_every_end_of_every_control_is_drawn_without_an_error(explorer):
+    live = explorer()
+    for control in live.controls.values():
+        if hasattr(control, "options"):
+            ends = control.options
+        else:
+            ends = [control.base**e if hasattr(control, "base") else e for e in (control.min, control.max)]
+        start, pictures = control.value, []
+        for end in ends:
+            control.value = end
+            assert live.error is None
+            pictures.append(live.png)
+        assert len(set(pictures)) == len(pictures)
+        control.value = start
