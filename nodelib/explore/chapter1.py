@@ -57,7 +57,7 @@ def step_size_numbers(problem: str, method: str, h: float) -> StepSize:
     t = np.linspace(0, END, n + 1)
     error = float(np.max(np.abs(u - np.exp(eigenvalue * t))))
     return StepSize(
-        method, END / n, t, u.real, error, z, stable, sizes, errors, lambda t: np.real(np.exp(eigenvalue * t))
+        method, END / n, t, np.real(u), error, z, stable, sizes, errors, lambda t: np.real(np.exp(eigenvalue * t))
     )
 
 

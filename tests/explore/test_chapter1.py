@@ -10,7 +10,7 @@ from nodelib.tableaus import TABLEAUS
 
 @pytest.mark.parametrize("method", chapter1.FIXED)
 def test_the_order_line_has_the_order_as_its_slope(method):
-    sizes, errors = chapter1.order_line(method, 1j)
+    sizes, errors = chapter1.order_line(method, -1.0 + 0j)
     fine = (sizes < 0.15) & (errors > 1e-11)
     slope = np.polyfit(np.log(sizes[fine]), np.log(errors[fine]), 1)[0]
     assert slope == pytest.approx(METHODS[method].order, abs=0.2)
@@ -18,9 +18,9 @@ def test_the_order_line_has_the_order_as_its_slope(method):
 
 @pytest.mark.parametrize("method", chapter1.FIXED)
 def test_amplification_is_what_many_steps_do(method):
-    for z in (-0.4 + 0.3j, -0.9 + 0j, 0.2 + 0.1j):
-        u = chapter1.march(method, z * 400 / chapter1.END, 400)  # 400 steps with this hλ
-        assert abs(u[-1] / u[-2]) == pytest.approx(chapter1.amplification(method, np.array([z]))[0], rel=1e-6)
+    for z in (-0.2 + 0.3j, -0.25 + 0j, 0.2 + 0.1j):
+        u = chapter1.march(method, z * 60 / chapter1.END, 60)  # 60 steps with this hλ
+        assert abs(u[-1] / u[-2]) == pytest.approx(chapter1.amplification(method, np.array([z]))[0], rel=1e-3)
 
 
 @pytest.mark.parametrize(("method", "edge"), [("euler", 2.0), ("heun", 2.0), ("rk4", 2.785), ("adams_bashforth", 0.3)])
