@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from itertools import pairwise
-from math import isfinite
+from math import isfinite, isinf
 from typing import Any
 from warnings import warn
 
@@ -110,9 +110,9 @@ def _check_numbers(options: dict[str, Any]) -> None:
             number = float(options[key])
         except (TypeError, ValueError):
             raise TypeError(f"option {key!r} must be a number, got {options[key]!r}") from None
-        if not number > 0 and key != "min_step":
+        if not (number > 0 or key == "min_step") or (isinf(number) and key in ("step_size", "first_step")):
             raise ValueError(
-                f"option {key!r} must be positive, got {options[key]}: a size has no sign, t gives the direction"
+                f"option {key!r} must be a positive number, got {options[key]}: it has no sign, t gives the direction"
             )
         options[key] = int(number) if key in COUNTS and number.is_integer() else number
     if not 0 <= options.get("min_step", 0) <= options.get("max_step", float("inf")):
@@ -152,8 +152,8 @@ def check_tolerances(smallest: Mapping[str, float], eps: float, dtype: str) -> N
     floor = 10 * eps
     if smallest["rtol"] < floor and smallest["atol"] < floor:
         warn(
-            f"rtol = {smallest['rtol']:.1g} and atol = {smallest['atol']:.1g} lie below what {dtype} can resolve, "
-            f"about {floor:.1g}: steps are spent on round-off. Loosen them or use a wider dtype",
+            f"rtol = {smallest['rtol']:.2g} and atol = {smallest['atol']:.2g} lie below what {dtype} can resolve, "
+            f"about {floor:.2g}: steps are spent on round-off. Loosen them or use a wider dtype",
             stacklevel=4,
         )
 
