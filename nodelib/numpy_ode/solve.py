@@ -129,6 +129,6 @@ def scipy_solution(problem: Problem, dense: bool) -> Solution:
     ys, stats, log, sol = found
     if dense and sol is None:
         raise ValueError(f"{problem.method.name} gives no dense output: use scipy:LSODA, or add the times to t")
-    interpolant = (lambda s: sol(s).reshape(problem.shape)) if dense and sol is not None else None
+    interpolant = (lambda s: sol(s).astype(y0.dtype).reshape(problem.shape)) if dense and sol is not None else None
     nfe = Stats(stats.nfe + 1, stats.accepted, stats.rejected)  # one for the check of what func returns
     return Solution(problem.t, ys, nfe, log, interpolant)
