@@ -30,7 +30,7 @@ class Twin(NamedTuple):
 
     def numpy(self, y: Any) -> np.ndarray:
         """A result of the twin as a numpy array."""
-        return y if isinstance(y, np.ndarray) else y.detach().numpy()
+        return np.asarray(y.detach() if self.xp is torch else y)
 
     def __str__(self) -> str:
         return self.name
@@ -41,9 +41,31 @@ TORCH = Twin("torch", torch, torch_ode.odeint, torch_ode.solve)
 TWINS = [NUMPY, TORCH]
 
 
+def tol(method: str, tight: float) -> dict[str, float]:
+    """That tolerance, but none tighter than 1e-5 for heun_euler, which would take thousands of steps."""
+    value = max(tight, 1e-5) if method == "heun_euler" else tight
+    return {"rtol": value, "atol": value}
+
+
+def log(sol: Any) -> np.ndarray:
+    """t, h and error ratio of the attempted steps, one row each."""
+    return np.array([step[:3] for step in sol.steps])
+
+
 def options(method: str, h: float) -> dict[str, float]:
     """Steps of size h where the method is told its steps; nothing where it chooses them."""
     return {} if METHODS[method].adaptive else {"step_size": h}
+
+
+class Watched:
+    """A right-hand side that writes down when it was evaluated."""
+
+    def __init__(self, func: Callable[[Any, Any], Any]):
+        self.func, self.times = func, []
+
+    def __call__(self, t: Any, y: Any) -> Any:
+        self.times.append(float(t))
+        return self.func(t, y)
 
 
 # --- problems, each a function of xp, with its solution in numpy ------------------------------------------------------
@@ -74,3 +96,8 @@ SWING = Known(  # y(0) = 1
     lambda t: np.exp(np.sin(t))[..., None],
 )
 KNOWN = {"spin": SPIN, "oscillator": OSCILLATOR, "logistic": LOGISTIC, "swing": SWING}
+
+
+def lotka_volterra(xp: Any) -> Callable[[Any, Any], Any]:
+    """Prey and predators; steps are rejected on the way. No closed solution."""
+    return lambda t, y: xp.stack([1.5 * y[0] - y[0] * y[1], y[0] * y[1] - 3 * y[1]])
