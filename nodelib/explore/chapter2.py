@@ -76,7 +76,7 @@ def _plane(ax: Any) -> Callable[[Nudge], None]:
     ax.plot(*TARGET, "+", color=INK, ms=10, mew=1.5)
     label(ax, "L = 0", tuple(TARGET), shift=(7, 8))
     ax.plot(*states[-1], "s", color=INK, ms=5)
-    label(ax, "z(t₁)", tuple(states[-1]), shift=(-3, 11))
+    label(ax, "z(t₁)", tuple(states[-1]), shift=(7, 2))
     ax.set(xlabel="angle (rad)", ylabel="angular velocity (rad/s)", xlim=(-2.5, 2.8), ylim=(-3.1, 2.5), aspect="equal")
     ax.set_title("state, loss and adjoint (half its length)")
     ax.grid(False)
@@ -166,7 +166,7 @@ def laboratory(number: str = "2.5") -> Live[Setting]:
             _lines(memory, lambda r: {way: g.peak / 1000 for way, g in r.gradients.items()}),
             _work(work),
         ]
-        label(loss, "backprop and checkpoint: as exact as differences can tell", (2, 1e-10), BLUE, shift=(0, 0))
+        label(loss, "the differences' own error: no other is left", (2, 1e-10), BLUE, shift=(0, 0))
         memory.set(title="memory at the peak", ylabel="bytes in tensors (kB)", ylim=(0.8, 40), yticks=[1, 3, 10, 30])
         memory.set_yticklabels(["1", "3", "10", "30"])
         memory.minorticks_off()
