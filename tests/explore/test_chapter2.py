@@ -154,8 +154,8 @@ def test_the_arrow_follows_its_controls():
     axes: list[Any] = live.fig.axes
     plane, curves, bars = axes
     np.testing.assert_array_equal(plane.lines[-1].get_xydata(), [last.z])
-    arrow = plane.patches[0].get_path().vertices
-    assert arrow[:, 0].min() == pytest.approx(last.z[0] + last.a[0] / 2, abs=0.02)
+    arrow = plane.transData.inverted().transform(plane.patches[0].get_window_extent())
+    assert arrow[0, 0] == pytest.approx(last.z[0] + last.a[0] / 2, abs=0.06)  # to the left, less its pen's width
     assert list(curves.lines[-2].get_xdata()) == [T1, T1]
     widths = [patch.get_width() for patch in bars.patches]
     np.testing.assert_allclose(widths, np.array([last.measured, last.predicted, last.measured - last.predicted]) / 0.8)
