@@ -128,7 +128,7 @@ def examine(func: Callable[[float, Any], Any], norm: Callable[[Any], float], ste
     λ is estimated by power iteration on differences of f, as in HNW IV.2's detection of stiffness.
     """
     t, h = step.t, step.h
-    f, size = func(t, y), norm(y) or 1.0
+    f, size = 1.0 * func(t, y), norm(y) or 1.0  # a copy: func may return the same array every time
     slope = norm(f)
     v, eigenvalue = f, 0.0
     for _ in range(10):
