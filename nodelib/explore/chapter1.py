@@ -8,32 +8,36 @@ from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
-from ipywidgets import Dropdown, FloatLogSlider, IntSlider
+from ipywidgets import Dropdown, FloatLogSlider, IntSlider, SelectionSlider
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
-from nodelib.numpy_ode import odeint, solve
+from nodelib.numpy_ode import METHODS, odeint, solve
 from nodelib.numpy_ode.multistep import adams_weights
 from nodelib.solution import FixedPointFailed
 from nodelib.tableaus import TABLEAUS
 
 from .live import Live
-from .style import BLUE, GREY, INK, ORANGE, PURPLE, RED, STYLE, VIOLET, label
+from .style import BLUE, GREY, INK, ORANGE, PURPLE, RED, STYLE, VIOLET, label, text_colour
 
 # --- step size -------------------------------------------------------------------------------------------------------
 
 END = 12.0
 FIXED = ("euler", "midpoint", "heun", "rk4", "adams_bashforth", "implicit_adams")
 EIGENVALUES = {"u' = -u": -1.0 + 0j, "u'' = -u": 1j, "u' = -0.2u + iu": -0.2 + 1j}
-COUNTS = tuple(int(n) for n in np.unique(np.geomspace(3, 400, 22).round()))
+COUNTS = tuple(int(n) for n in np.unique(np.geomspace(3, 400, 22).round()))[::-1]
 REAL, IMAGINARY = np.linspace(-4.2, 1.4, 113), np.linspace(-3.3, 3.3, 133)
 
 
 class StepSize(NamedTuple):
-    """Fixed steps on u' = λu, u(0) = 1, to t = 12: times, real part of u, its largest error, hλ, and the verdict."""
+    """Fixed steps on u' = λu, u(0) = 1, to t = 12: times, real part of u, its largest error, hλ, and the verdict.
 
+    ``sizes`` and ``errors`` are the order line, ``slope`` is its slope at the size nearest to h.
+    """
+
+    problem: str
     method: str
     h: float
     t: np.ndarray
@@ -43,6 +47,7 @@ class StepSize(NamedTuple):
     stable: bool
     sizes: np.ndarray
     errors: np.ndarray
+    slope: float
     exact: Callable[[Any], Any]
 
 
@@ -56,8 +61,11 @@ def step_size_numbers(problem: str, method: str, h: float) -> StepSize:
     stable = bool(amplification(method, np.array([z]))[0] <= 1 + 1e-9)
     t = np.linspace(0, END, n + 1)
     error = float(np.max(np.abs(u - np.exp(eigenvalue * t))))
+    at = np.argmin(abs(np.log(sizes * n / END)))
+    slope = float(np.gradient(np.log(errors), np.log(sizes))[at])
+    line = sizes, errors, slope
     return StepSize(
-        method, END / n, t, np.real(u), error, z, stable, sizes, errors, lambda t: np.real(np.exp(eigenvalue * t))
+        problem, method, END / n, t, np.real(u), error, z, stable, *line, lambda t: np.real(np.exp(eigenvalue * t))
     )
 
 
@@ -72,7 +80,7 @@ def march(method: str, eigenvalue: complex, n: int) -> np.ndarray:
 
 @cache
 def order_line(method: str, eigenvalue: complex) -> tuple[np.ndarray, np.ndarray]:
-    """(step sizes, largest errors) for a range of steps; errors are cut off at 1e3."""
+    """(step sizes, largest errors), the smallest step first; errors are cut off at 1e3."""
     errors = [
         np.max(np.abs(march(method, eigenvalue, n) - np.exp(eigenvalue * np.linspace(0, END, n + 1)))) for n in COUNTS
     ]
@@ -114,13 +122,14 @@ def region(method: str) -> np.ndarray:
 
 
 def describe_step_size(n: StepSize) -> str:
-    place = "inside" if n.stable else "outside"
     if np.isnan(n.error):
         return f"With h = {n.h:.3g}, implicit_adams does not solve the equation of its step: hλ is too large."
+    real, imaginary = n.h_lambda.real, n.h_lambda.imag
+    parts = [f"{real:.2f}"] * (real != 0) + [f"{imaginary:.2f}i"] * (imaginary != 0)
     return (
-        f"{n.method} with h = {n.h:.3g}: the largest error is {n.error:.2g}; "
-        f"hλ = {n.h_lambda.real:.2f} {'+' if n.h_lambda.imag >= 0 else '-'} {abs(n.h_lambda.imag):.2f}i lies {place} "
-        "the stability region."
+        f"{n.method} on {n.problem} with h = {n.h:.3g}: the largest error is {n.error:.2g}, where the line's slope is "
+        f"{n.slope:.1f} (order {METHODS[n.method].order}); hλ = {' + '.join(parts)} lies "
+        f"{'inside' if n.stable else 'outside'} the stability region."
     )
 
 
@@ -137,24 +146,31 @@ def step_size() -> Live[StepSize]:
         (curve,) = left.plot([], [], "-", color=ORANGE, lw=3, alpha=0.7, animated=True)
         (path,) = left.plot([], [], "o-", color=BLUE, lw=1.2, ms=3.5, animated=True)
         left.set(xlabel="time t", ylabel="Re u", xlim=(0, END), ylim=(-2.2, 2.2), title="solution")
-        label(left, "exact", (END * 0.97, 1.95), ORANGE, shift=(-1, 0))
-        label(left, "computed", (END * 0.97, 1.6), BLUE, shift=(-1, 0))
-        (line,) = middle.loglog([], [], "-", color=GREY, animated=True)
+        for text, height, colour in (("exact", 1.95, ORANGE), ("computed", 1.55, BLUE)):
+            box = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 1}
+            label(left, text, (END * 0.97, height), colour, shift=(-1, 0), bbox=box, zorder=4, animated=True)
+        (slope,) = middle.loglog([], [], "--", color=INK, lw=1, animated=True)
+        (line,) = middle.loglog([], [], ".-", color=GREY, lw=1.4, animated=True)
         (here,) = middle.loglog([], [], "o", color=RED, ms=8, animated=True)
+        order = label(middle, "", (1, 1), shift=(3, -9), animated=True)
         middle.set(xlabel="step size h", ylabel="largest error", xlim=(0.02, 6), ylim=(1e-11, 1e4), title="error")
         picture = right.imshow(
             region("euler"), extent=(REAL[0], REAL[-1], IMAGINARY[0], IMAGINARY[-1]), origin="lower", animated=True
         )
-        right.axhline(0, color=INK, lw=0.6)
-        right.axvline(0, color=INK, lw=0.6)
+        for axis in (right.axhline, right.axvline):
+            axis(0, color=INK, lw=0.6)
         (point,) = right.plot([], [], "o", color=RED, ms=8, animated=True)
-        right.set(xlabel="Re hλ", ylabel="Im hλ", title="stable where tinted", aspect="equal")
+        right.set(xlabel="Re hλ", ylabel="Im hλ", title="stable where tinted", aspect="equal", anchor="N")
         right.grid(False)
 
     def draw(n: StepSize) -> None:
+        p = METHODS[n.method].order
         curve.set_data(fine, n.exact(fine))
         path.set_data(n.t, np.clip(n.u, -50, 50))
         line.set_data(n.sizes, n.errors)
+        slope.set_data(n.sizes, n.errors[0] * (n.sizes / n.sizes[0]) ** p)
+        order.set_text(f"slope {p}")
+        order.xy = (n.sizes[8], n.errors[0] * (n.sizes[8] / n.sizes[0]) ** p)
         here.set_data([n.h], [np.clip(n.error, 1e-12, 1e3)])
         picture.set_data(region(n.method))
         point.set_data([np.clip(n.h_lambda.real, REAL[0], REAL[-1])], [np.clip(n.h_lambda.imag, -3.3, 3.3)])
@@ -162,7 +178,9 @@ def step_size() -> Live[StepSize]:
     controls = {
         "problem": Dropdown(options=list(EIGENVALUES), value="u' = -u", description="problem"),
         "method": Dropdown(options=FIXED, value="euler", description="method"),
-        "h": FloatLogSlider(value=0.5, base=10, min=-1.5, max=0.6, step=0.05, description="step size h"),
+        "h": SelectionSlider(
+            options=[(f"{END / n:.3g}", END / n) for n in COUNTS], value=0.5, description="step size h"
+        ),
     }
     return Live(fig, controls, step_size_numbers, draw, describe_step_size)
 
@@ -185,7 +203,6 @@ class Control(NamedTuple):
     accepted: np.ndarray
     nfe: int
     end_error: float
-    tolerance: float
 
 
 def predators(t: Any, y: Any) -> Any:
@@ -212,7 +229,7 @@ def control_numbers(method: str, controller: str, rtol: float, atol: float) -> C
     scale = atol + rtol * np.maximum(abs(y), abs(approximate))
     true = np.sqrt(np.mean(((approximate - exact) / scale) ** 2, axis=0))
     error = float(np.max(abs(sol.y[-1] - reference()[1][:, -1])))
-    return Control(t, h, y, ratio, true, accepted.astype(bool), sol.stats.nfe, error, rtol)
+    return Control(t, h, y, ratio, true, accepted.astype(bool), sol.stats.nfe, error)
 
 
 def one_step(method: str, t: np.ndarray, y: np.ndarray, h: np.ndarray) -> np.ndarray:
@@ -226,9 +243,10 @@ def one_step(method: str, t: np.ndarray, y: np.ndarray, h: np.ndarray) -> np.nda
 
 def describe_control(n: Control) -> str:
     taken = int(n.accepted.sum())
+    honest = int((n.accepted & (n.true_ratio <= 1)).sum())
     return (
-        f"{taken} steps accepted and {len(n.t) - taken} rejected for {n.nfe} evaluations; every accepted step met "
-        f"rtol = {n.tolerance:.0e} by its own estimate, and the error at t = 12 is {n.end_error:.1e}."
+        f"{taken} steps accepted and {len(n.t) - taken} rejected for {n.nfe} evaluations of f; by their estimates all "
+        f"accepted steps met the tolerance, in truth {honest} did; the error at t = 12 is {n.end_error:.2g}."
     )
 
 
@@ -242,28 +260,30 @@ def controller() -> Live[Control]:
         top.plot(times, states[1], "--", color=ORANGE, alpha=0.8)
         label(top, "prey", (SPAN, states[0, -1]), BLUE)
         label(top, "predators", (SPAN, states[1, -1]), ORANGE)
-        (dots,) = top.plot([], [], ".", color=INK, ms=5, animated=True)
+        looks = (("o", BLUE), ("s", ORANGE))
+        dots = [top.plot([], [], mark, color=text_colour(c), ms=3.5, animated=True)[0] for mark, c in looks]
         top.set(ylabel="population", ylim=(0, 9.5))
         (sizes,) = middle.semilogy([], [], ".-", color=VIOLET, lw=1, ms=5, animated=True)
         (failed,) = middle.semilogy([], [], "x", color=RED, ms=6, animated=True)
-        middle.set(ylabel="step size h", ylim=(3e-4, 4))
-        label(middle, "accepted", (SPAN, 0.9), VIOLET)
-        label(middle, "rejected", (SPAN, 0.1), RED)
+        middle.set(ylabel="step size h", ylim=(1e-3, 3), yticks=10.0 ** np.arange(-3, 1))
+        label(middle, "× rejected", (SPAN, 0.9), RED)
+        label(middle, "• accepted", (SPAN, 0.06), VIOLET)
         bottom.axhline(1, color=INK, lw=0.8)
         label(bottom, "tolerance", (SPAN, 1), INK)
         (estimate,) = bottom.semilogy([], [], "o", color=PURPLE, ms=4, mfc="none", animated=True)
-        (truth,) = bottom.semilogy([], [], ".", color=ORANGE, ms=4, animated=True)
-        label(bottom, "estimate", (SPAN, 1e-3), PURPLE)
-        label(bottom, "truth", (SPAN, 5e-5), ORANGE)
-        bottom.set(xlabel="time t", ylabel="error / tolerance", xlim=(0, SPAN), ylim=(1e-6, 1e4))
+        (truth,) = bottom.semilogy([], [], ".", color=ORANGE, ms=6, animated=True)
+        label(bottom, "○ estimate", (SPAN, 2e-3), PURPLE)
+        label(bottom, "• truth", (SPAN, 8e-5), ORANGE)
+        bottom.set(xlabel="time t", ylabel="error / tolerance", xlim=(-0.1, SPAN), ylim=(1e-6, 1e4))
 
     def draw(n: Control) -> None:
         ok = n.accepted
-        dots.set_data(np.tile(n.t[ok], 2), n.y[:, ok].reshape(-1))
+        for kind, states in zip(dots, n.y[:, ok], strict=True):
+            kind.set_data(n.t[ok], states)
         sizes.set_data(n.t[ok], n.h[ok])
         failed.set_data(n.t[~ok], n.h[~ok])
-        estimate.set_data(n.t, np.clip(n.ratio, 1e-6, 1e4))
-        truth.set_data(n.t, np.clip(n.true_ratio, 1e-6, 1e4))
+        estimate.set_data(n.t, np.clip(n.ratio, 2e-6, 5e3))
+        truth.set_data(n.t, np.clip(n.true_ratio, 2e-6, 5e3))
 
     controls = {
         "method": Dropdown(options=PAIRS, value="dopri5", description="method"),
@@ -285,12 +305,18 @@ STARTS = np.array([-1.9, -1.2, -0.5, 0.2, 0.9])
 
 
 class Depth(NamedTuple):
-    """States after each of n residual blocks; the curve they approach; where an adaptive solver evaluated the field."""
+    """States after each of n residual blocks; where an adaptive solver evaluated the field, and where it then stood.
+
+    layers (n + 1,), blocks (n + 1, 5); seen (2, 5 × nfe) and reached (2, 5 × accepted steps) hold depths and states;
+    distance and solver_distance are the largest between the states at the end and the ODE's, of blocks and solver.
+    """
 
     layers: np.ndarray
     blocks: np.ndarray
     seen: np.ndarray
+    reached: np.ndarray
     distance: float
+    solver_distance: float
     nfe: int
 
 
@@ -316,17 +342,19 @@ def depth_numbers(blocks: int, tolerance: float) -> Depth:
         seen.append(np.array([np.full(h.size, t), h]))
         return field(t, h)
 
-    sol = solve(noted, STARTS, (0.0, DEPTH), rtol=tolerance, atol=tolerance)
-    distance = float(np.max(abs(states[-1] - limit()[1][-1])))
-    return Depth(layers, states, np.concatenate(seen, axis=1), distance, sol.stats.nfe)
+    sol = solve(noted, STARTS, (0.0, DEPTH), rtol=tolerance, atol=tolerance, dense=True)
+    ends = [min(step.t + step.h, DEPTH) for step in sol.steps if step.accepted]
+    reached = np.concatenate([[np.full(STARTS.size, t), sol(t)] for t in ends], axis=1)
+    far, near = (float(np.max(abs(end - limit()[1][-1]))) for end in (states[-1], sol.y[-1]))
+    return Depth(layers, states, np.concatenate(seen, axis=1), reached, far, near, sol.stats.nfe)
 
 
 def describe_depth(n: Depth) -> str:
     count = len(n.layers) - 1
     subject = "1 residual block ends" if count == 1 else f"{count} residual blocks end"
     return (
-        f"{subject} up to {n.distance:.2g} away from the curves; the solver follows them with {n.nfe} evaluations, "
-        "placed where its error estimate asks for them."
+        f"{subject} up to {n.distance:.2g} away from the ODE's curves; the solver ends {n.solver_distance:.2g} away, "
+        f"after {n.nfe} evaluations of f in {n.reached.shape[1] // len(STARTS)} steps that it chose itself."
     )
 
 
@@ -334,30 +362,36 @@ def depth() -> Live[Depth]:
     """Figure 1 of the paper with two sliders: residual blocks on the left, a solver's evaluations on the right."""
     t, curves = limit()
     with rc_context(STYLE):
-        fig = Figure(figsize=(9.2, 3.9))
+        fig = Figure(figsize=(9.2, 4.8))
         left, right = fig.subplots(1, 2, sharey=True)
         for ax in (left, right):
             _arrows(ax)
-            for i in range(len(STARTS)):
-                ax.plot(t, curves[:, i], "-", color=ORANGE, lw=1.5 if ax is right else 1, alpha=0.9)
-            ax.set(xlabel="depth t", xlim=(-0.1, DEPTH + 0.1), ylim=(-3.1, 3.1))
+            ax.plot(curves, t, "-", color=ORANGE, lw=1.6, alpha=0.9)
+            ax.set(xlabel="hidden state h", xlim=(-3.4, 3.4), ylim=(-0.15, DEPTH + 0.55), yticks=range(6))
             ax.grid(False)
-        left.set(ylabel="hidden state h", title="n residual blocks: h ← h + (5/n) f(h, t)")
-        right.set(title="ODE network: dots are evaluations of f")
-        paths = [left.plot([], [], "o-", color=BLUE, ms=4, lw=1.4, animated=True)[0] for _ in STARTS]
-        (dots,) = right.plot([], [], ".", color=INK, ms=4, animated=True)
-        label(left, "blocks", (0.15, 2.75), BLUE, shift=(1, 0))
-        label(left, "the ODE", (1.25, 2.75), ORANGE, shift=(1, 0))
+        left.set(ylabel="depth t", title="residual network: h ← h + (5/n) f(h, t), n blocks")
+        right.set(title="ODE network: a solver on h' = f(h, t)")
+        paths = [left.plot([], [], "o-", color=BLUE, ms=4.5, lw=1.4, animated=True)[0] for _ in STARTS]
+        (dots,) = right.plot([], [], "o", color=INK, ms=2.2, animated=True)
+        (stops,) = right.plot([], [], "o", color=BLUE, ms=5, animated=True)
+        for ax, text, place, colour in (
+            (left, "• blocks", -3.3, BLUE),
+            (left, "the ODE's curves", -1.9, ORANGE),
+            (right, "• ends of steps", -3.3, BLUE),
+            (right, "• evaluations of f", -1.2, INK),
+        ):
+            label(ax, text, (place, DEPTH + 0.35), colour, shift=(0, 0))
 
     def draw(n: Depth) -> None:
-        for i, path in enumerate(paths):
-            path.set_data(n.layers, np.clip(n.blocks[:, i], -9, 9))
-        dots.set_data(*n.seen)
+        for path, states in zip(paths, n.blocks.T, strict=True):
+            path.set_data(np.clip(states, -9, 9), n.layers)
+        dots.set_data(n.seen[1], n.seen[0])
+        stops.set_data(n.reached[1], n.reached[0])
 
     controls = {
-        "blocks": IntSlider(value=5, min=1, max=60, description="blocks"),
+        "blocks": IntSlider(value=5, min=1, max=60, description="blocks n"),
         "tolerance": FloatLogSlider(
-            value=1e-2, base=10, min=-6, max=-1, step=0.5, description="tolerance", readout_format=".0e"
+            value=1e-3, base=10, min=-6, max=-1, step=0.5, description="tolerance", readout_format=".0e"
         ),
     }
     return Live(fig, controls, depth_numbers, draw, describe_depth)
@@ -365,7 +399,7 @@ def depth() -> Live[Depth]:
 
 def _arrows(ax: Axes) -> None:
     """The direction field behind the curves."""
-    t, h = np.meshgrid(np.linspace(0, DEPTH, 25), np.linspace(-3, 3, 19))
+    h, t = np.meshgrid(np.linspace(-3.3, 3.3, 23), np.linspace(0, DEPTH, 21))
     slope = field(t, h)
     length = np.hypot(1, slope)
-    ax.quiver(t, h, 1 / length, slope / length, color="#c9c9ce", angles="xy", scale=34, width=0.0022, headwidth=4)
+    ax.quiver(h, t, slope / length, 1 / length, color="#d3d3d8", angles="xy", scale=36, width=0.0022, headwidth=4)

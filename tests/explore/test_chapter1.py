@@ -32,7 +32,7 @@ def test_the_verdict_turns_at_the_edge_of_the_real_interval(method, edge):
 def test_an_unsolvable_implicit_step_is_said_not_drawn():
     live = chapter1.step_size()
     live.controls["method"].value = "implicit_adams"
-    live.controls["h"].value = 3.9
+    live.controls["h"].value = 4.0
     assert live.error is None
     assert "does not solve the equation" in live.description
 
@@ -85,6 +85,28 @@ def test_the_dots_are_all_evaluations():
     assert numbers.seen.shape == (2, numbers.nfe * len(chapter1.STARTS))
     assert TABLEAUS["dopri5"].stages == 7
     assert (numbers.nfe - 2) % 6 == 0
+    assert numbers.reached[0].max() == chapter1.DEPTH
+
+
+def test_the_solver_ends_where_its_tolerance_says_and_five_blocks_do_not():
+    numbers = chapter1.depth_numbers(5, 1e-4)
+    assert numbers.solver_distance < 100 * 1e-4 < numbers.distance
+    assert f"{numbers.distance:.2g} away" in chapter1.describe_depth(numbers)
+    np.testing.assert_allclose(numbers.reached[1, -5:], chapter1.limit()[1][-1], atol=1e-2)
+
+
+@pytest.mark.parametrize(("method", "h"), [("euler", 0.096), ("heun", 0.096), ("rk4", 0.153846)])
+def test_the_sentence_tells_the_slope_and_it_is_the_order(method, h):
+    numbers = chapter1.step_size_numbers("u' = -u", method, h)
+    assert numbers.slope == pytest.approx(METHODS[method].order, abs=0.2)
+    assert f"slope is {numbers.slope:.1f} (order {METHODS[method].order})" in chapter1.describe_step_size(numbers)
+
+
+def test_the_sentence_counts_the_steps_that_were_truly_as_good_as_they_seemed():
+    numbers = chapter1.control_numbers("dopri5", "I", 1e-3, 1e-3)
+    honest = sum(a and t <= 1 for a, t in zip(numbers.accepted, numbers.true_ratio, strict=True))
+    assert 0 < honest < numbers.accepted.sum()
+    assert f"in truth {honest} did" in chapter1.describe_control(numbers)
 
 
 @pytest.mark.parametrize("explorer", [chapter1.step_size, chapter1.controller, chapter1.depth])
@@ -92,7 +114,7 @@ def test_every_end_of_every_control_is_drawn_without_an_error(explorer):
     live = explorer()
     for control in live.controls.values():
         if hasattr(control, "options"):
-            ends = control.options
+            ends = [o[1] if isinstance(o, tuple) else o for o in control.options]
         else:
             ends = [control.base**e if hasattr(control, "base") else e for e in (control.min, control.max)]
         start, pictures = control.value, []
