@@ -1,6 +1,6 @@
 """The methods by name, and the checks of arguments that both twins share: names, options and floats, no arrays."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from itertools import pairwise
@@ -85,19 +85,23 @@ def check_method(name: Any, options: Any, more_options: Mapping[str, set[str]]) 
         name = f"scipy:{options.pop('solver', 'LSODA')}"
     name = TORCHDIFFEQ_NAMES.get(name, name) if isinstance(name, str) else name
     if name not in METHODS:
-        near = get_close_matches(str(name), METHODS, n=1, cutoff=0.4)
-        hint = f'; did you mean "{near[0]}"?' if near else "."
-        raise ValueError(f"method {name!r} is unknown{hint} The methods are: {', '.join(METHODS)}")
+        raise ValueError(f"method {name!r} is unknown{_nearest(name, METHODS)} The methods are: {', '.join(METHODS)}")
     method = METHODS[name]
     kind = f"{method.kind} {'adaptive' if method.adaptive else 'fixed'}"
     known = OPTIONS[kind] | more_options.get(kind, set())
     for key in options:
         if key not in known:
-            near = get_close_matches(str(key), known, n=1)
-            hint = f'; did you mean "{near[0]}"?' if near else "."
-            raise ValueError(f"option {key!r} does not apply to {name}{hint} It takes: {', '.join(sorted(known))}")
+            takes = ", ".join(sorted(known))
+            raise ValueError(f"option {key!r} does not apply to {name}{_nearest(key, known)} It takes: {takes}")
     _check_numbers(options)
     return method, options
+
+
+def _nearest(name: Any, known: Iterable[str]) -> str:
+    """The end of a sentence about an unknown name: the known one that looks most like it, in whatever case."""
+    by_lower = {name.lower(): name for name in known}
+    near = get_close_matches(str(name).lower(), by_lower, n=1, cutoff=0.5)
+    return f'; did you mean "{by_lower[near[0]]}"?' if near else "."
 
 
 def _check_numbers(options: dict[str, Any]) -> None:
