@@ -37,10 +37,12 @@ def test_against_dop853(twin, method):
 @each_twin
 def test_steps_and_dense_output_are_those_of_scipy_where_the_pair_is_the_same(twin, method, name, monkeypatch):
     monkeypatch.setattr(f"nodelib.{twin.name}_ode.steps.step_factor", lambda *_: 1.0)  # SciPy's max_step does the same
-    h, huge, y0 = 0.125, {"rtol": 10.0, "atol": 10.0}, np.array([10.0, 5.0])
-    theirs = solve_ivp(lotka_volterra(np), (0, 1), y0, name, first_step=h, max_step=h, dense_output=True, **huge)
+    h, huge, y0 = 0.125, 10.0, np.array([10.0, 5.0])
+    theirs = solve_ivp(
+        lotka_volterra(np), (0, 1), y0, name, dense_output=True, rtol=huge, atol=huge, first_step=h, max_step=h
+    )
     problem = (lotka_volterra(twin.xp), twin.array(y0), (0, 1))
-    ours = twin.solve(*problem, method=method, options={"first_step": h}, dense=True, **huge)
+    ours = twin.solve(*problem, method=method, options={"first_step": h}, dense=True, rtol=huge, atol=huge)
     assert [step.t for step in ours.steps] == list(theirs.t[:-1])
     for s in np.linspace(0, 1, 41):
         assert twin.numpy(ours(s)) == pytest.approx(theirs.sol(s), rel=1e-13)

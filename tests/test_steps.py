@@ -21,9 +21,7 @@ def documented_nfe(method, stats, first_step_given):
     """The number of evaluations that the docstring of solve promises."""
     attempts = stats.accepted + stats.rejected
     start = 1 if first_step_given else 2
-    if (
-        method == "heun_euler"
-    ):  # not FSAL: stage 2 in each attempt, stage 1 anew after each step but the last
+    if method == "heun_euler":  # not FSAL: stage 2 in each attempt, stage 1 anew after each step but the last
         return start + attempts + stats.accepted - 1
     if method in PAIRS:
         return start + (TABLEAUS[method].stages - 1) * attempts
