@@ -208,7 +208,7 @@ def adaptive_steps(problem: Problem) -> Iterator[Segment]:
         size_of_y1 = y1.detach().abs() if problem.graph else y1.abs()
         scale = torch.maximum(size_of_y, size_of_y1).mul_(rtol).add_(atol)
         ratio = abs(h) * problem.norm(stages.error().div_(scale))
-        accepted = ratio <= 1 or abs(h) <= shortest
+        accepted = ratio <= 1 or abs(whole) <= shortest  # h may be longer by a rounding of t1
         log.append(Step(t, h, ratio, accepted))
         if len(log) >= limit and not (accepted and last):
             raise why(problem, y).too_many(limit)
