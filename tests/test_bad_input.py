@@ -319,7 +319,7 @@ def test_tolerances_for_the_parts_of_a_tuple():
 @pytest.mark.parametrize(("dtype", "tol", "floor"), [("float32", 1e-7, "1.2e-06"), ("float64", 1e-16, "2.2e-15")])
 @each_twin
 def test_a_tolerance_below_round_off_warns(twin, dtype, tol, floor):
-    words = f"rtol = {tol:.2g} and atol = {tol:.2g} lie below what .*{dtype} can resolve, about {floor}: .*a wider dtype"
+    words = f"rtol = {tol:.2g} and atol = {tol:.2g} lie below what .*{dtype} can resolve, about {floor}: .*wider dtype"
     with pytest.warns(UserWarning, match=words) as caught:
         twin.odeint(lambda t, y: -y, twin.array([1.0], dtype), (0.0, 1e-3), rtol=tol, atol=tol)
     assert len(caught) == 1
