@@ -14,8 +14,8 @@ def compare(name: str, yours: Any, exact: Any, rtol: float = 1e-6) -> bool:
 
     Both are numbers or arrays of one shape, real or complex (numpy, torch, or lists of numbers). They agree when the
     largest ``|yours - exact|`` is at most ``rtol`` times the largest ``|exact|`` (``rtol`` where ``exact`` is zero).
-    An unfinished answer (``None``, ``...``, or a list or tuple that holds one) is "missing", never an error. Raises
-    TypeError when ``exact`` is not made of numbers.
+    An unfinished answer (``None``, ``...``, or a list or tuple that holds one) is "missing", never an error, and the exact
+    value stays unsaid until there is an answer. Raises TypeError when ``exact`` is not made of numbers.
 
     >>> compare("two and two", 4.0, 4)
     ✓ two and two: exact 4, yours 4
@@ -24,6 +24,9 @@ def compare(name: str, yours: Any, exact: Any, rtol: float = 1e-6) -> bool:
     right = _array(exact)
     if right is None:
         raise TypeError(f"compare: exact must be a number or an array of numbers, got {exact!r}")
+    if _unfinished(yours):
+        print(f"✗ {name}: yours missing")
+        return False
     ok, verdict = _judge(yours, right, rtol)
     print(f"{'✓' if ok else '✗'} {name}: exact {_text(right)}, yours {verdict}")
     return ok
@@ -31,8 +34,6 @@ def compare(name: str, yours: Any, exact: Any, rtol: float = 1e-6) -> bool:
 
 def _judge(yours: Any, right: np.ndarray, rtol: float) -> tuple[bool, str]:
     """Whether ``yours`` agrees with ``right``, and the words for it."""
-    if _unfinished(yours):
-        return False, "missing"
     mine = _array(yours)
     if mine is None:
         return False, f"{type(yours).__name__}, not a number"
@@ -56,6 +57,11 @@ def _array(value: Any) -> np.ndarray | None:
         array = np.asarray(value)
     except (TypeError, ValueError):  # a ragged list
         return None
+    if array.dtype == object:  # Fractions, say
+        try:
+            array = array.astype(float)
+        except (TypeError, ValueError):
+            return None
     return array if array.dtype.kind in "biufc" else None
 
 
