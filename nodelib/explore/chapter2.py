@@ -48,7 +48,7 @@ def describe_nudge(n: Nudge) -> str:
 def adjoint_arrow(number: str = "2.3") -> Live[Nudge]:
     """Nudge the state at any time, and see whether a(t) foretells what becomes of the loss. Figure ``number``."""
     with rc_context(STYLE):
-        fig = Figure(figsize=(9.0, 4.6))
+        fig = Figure(figsize=(8.8, 4.5))
         axes = fig.subplot_mosaic([["plane", "curves"], ["plane", "bars"]], width_ratios=[1.15, 1])
         movers = [_plane(axes["plane"]), _components(axes["curves"]), _bars(axes["bars"])]
     controls = {
@@ -158,7 +158,7 @@ def laboratory(number: str = "2.5") -> Live[Setting]:
     for method in SOLVERS:
         three_gradients(method, LEVELS[0])  # now, so that no move of a control waits for it
     with rc_context(STYLE):
-        fig = Figure(figsize=(9.0, 5.6))
+        fig = Figure(figsize=(8.8, 5.1))
         flow, loss, memory, work = fig.subplots(2, 2).flat
         movers = [
             _errors(flow, "error against the exact gradient of the flow", lambda r: r.to_flow, 1e-10),
@@ -171,10 +171,16 @@ def laboratory(number: str = "2.5") -> Live[Setting]:
         memory.set_yticklabels(["1", "3", "10", "30"])
         memory.minorticks_off()
         fig.legend(*flow.get_legend_handles_labels(), loc="outside upper center", ncols=3, handlelength=3.5)
-    names = [(f"{2**level} (dopri5: tolerance 1e-{level + 1})", level) for level in LEVELS]
+    names = [(f"{2**level} or 1e-{level + 1}", level) for level in LEVELS]
     controls = {
         "method": Dropdown(value="euler", options=SOLVERS, description="method"),
-        "level": SelectionSlider(value=2, options=names, description="steps", layout=Layout(width="28em")),
+        "level": SelectionSlider(
+            value=2,
+            options=names,
+            description="steps, or dopri5's tolerance",
+            style={"description_width": "initial"},
+            layout=Layout(width="36em"),
+        ),
     }
 
     def draw(s: Setting) -> None:

@@ -66,7 +66,7 @@ def nudge(time: float, direction: float, size: float) -> Nudge:
     delta = size * np.array([np.cos(np.deg2rad(direction)), np.sin(np.deg2rad(direction))])
     left = T1 - time  # the rest of the way as s from 0 to 1, so that nothing is special when none is left
     s = np.linspace(0, 1, 50)
-    path = numpy_ode.odeint(lambda s, z: left * pendulum(s, z), z + delta, s, rtol=1e-10, atol=1e-12)
+    path = numpy_ode.odeint(lambda s, z: left * pendulum(s, z), z + delta, s, method="dopri8", rtol=1e-10, atol=1e-12)
     measured = pendulum_loss(path[-1]) - pendulum_loss(backward()(T1)[0])
     return Nudge(time, z, a, delta, path, float(measured), float(a @ delta))
 
