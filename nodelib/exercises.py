@@ -14,8 +14,8 @@ def compare(name: str, yours: Any, exact: Any, rtol: float = 1e-6) -> bool:
 
     Both are numbers or arrays of one shape, real or complex (numpy, torch, or lists of numbers). They agree when the
     largest ``|yours - exact|`` is at most ``rtol`` times the largest ``|exact|`` (``rtol`` where ``exact`` is zero).
-    An unfinished answer (``None``, ``...``, or a list or tuple that holds one) is "missing", never an error, and the exact
-    value stays unsaid until there is an answer. Raises TypeError when ``exact`` is not made of numbers.
+    An unfinished answer (``None``, ``...``, or a list or tuple that holds one) is "missing", never an error; the exact
+    value is not said before there is an answer. Raises TypeError when ``exact`` is not made of numbers.
 
     >>> compare("two and two", 4.0, 4)
     ✓ two and two: exact 4, yours 4
