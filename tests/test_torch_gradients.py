@@ -137,7 +137,7 @@ def test_training_steps_change_the_result_and_lower_the_loss(solver: Callable) -
         loss = (solver(f, y0, T)[-1] ** 2).sum()
         loss.backward()
         optimiser.step()
-        losses.append(float(loss))
+        losses.append(loss.item())
     assert losses == sorted(losses, reverse=True)
     assert losses[-1] < 0.98 * losses[0]
 
