@@ -51,12 +51,19 @@ METHODS: dict[str, Method] = {
         Method("scipy:DOP853", "scipy", 8, True, "Hairer's 8(5,3) pair in SciPy"),
         Method("scipy:Radau", "scipy", 5, True, "implicit Runge-Kutta for stiff problems, in SciPy"),
         Method("scipy:BDF", "scipy", 5, True, "backward differentiation for stiff problems, in SciPy"),
-        Method("scipy:LSODA", "scipy", 12, True, "Adams, changing to BDF when stiff (ODEPACK); used in the paper"),
-        Method("scipy:VODE", "scipy", 12, True, "implicit Adams of variable order (VODE); used in the paper"),
+        Method(
+            "scipy:LSODA",
+            "scipy",
+            12,
+            True,
+            "Adams, changing to BDF when stiff (ODEPACK); the code behind scipy.integrate.odeint",
+        ),
+        Method("scipy:VODE", "scipy", 12, True, "implicit Adams of variable order (VODE), named in the paper"),
     )
 }
 
 TORCHDIFFEQ_NAMES = {
+    None: "dopri5",
     "heun2": "heun",
     "adaptive_heun": "heun_euler",
     "explicit_adams": "adams_bashforth",
@@ -83,7 +90,7 @@ def check_method(name: Any, options: Any, more_options: Mapping[str, set[str]]) 
     options = dict(options)
     if name == "scipy_solver":
         name = f"scipy:{options.pop('solver', 'LSODA')}"
-    name = TORCHDIFFEQ_NAMES.get(name, name) if isinstance(name, str) else name
+    name = TORCHDIFFEQ_NAMES.get(name, name) if isinstance(name, str | None) else name
     if name not in METHODS:
         raise ValueError(f"method {name!r} is unknown{_nearest(name, METHODS)} The methods are: {', '.join(METHODS)}")
     method = METHODS[name]

@@ -69,7 +69,7 @@ MAP = (
     Entry("Eq. 11–13", "the latent ODE as a generative model", 5),
     Entry("Algorithm 1", "z, a and dL/dθ in one solve backwards", 2, ("2.5",),
           ("numpy_ode.odeint_adjoint", "torch_ode.odeint_adjoint")),
-    Entry("Algorithm 2", "the same with several outputs, and dL/dt for each time", 2, ("2.5",),
+    Entry("Algorithm 2", "the same with dL/dt₀ and dL/dt₁", 2, ("2.5",),
           ("numpy_ode.odeint_adjoint", "torch_ode.odeint_adjoint")),
     Entry("Theorem 1", "instantaneous change of variables, which is Eq. 8", 4),
     Entry("Table 1", "ResNet, RK-Net and ODE-Net on MNIST", 3),
@@ -87,7 +87,7 @@ MAP = (
     Entry("Section 6", "minibatches, uniqueness, tolerances, reconstruction", 6),
     Entry("Appendix A", "proof of Theorem 1", 4),
     Entry("Appendix B", "the adjoint derived", 2, ("2.3", "2.4")),
-    Entry("Appendix D", "Algorithm 2 as autograd code", 2, ("2.5",), ("numpy_ode.odeint_adjoint",)),
+    Entry("Appendix D", "the adjoint at several outputs, as autograd code", 2, ("2.5",), ("numpy_ode.odeint_adjoint",)),
     Entry("Appendix E", "training the latent ODE", 5),
 )  # fmt: skip
 

@@ -1,7 +1,7 @@
 """The book's words in English, Japanese, Korean and simplified Chinese: data, and the table that shows them.
 
 Each entry gives the term that numerical analysis or machine learning uses in that language; another one in use stands
-in brackets. `NOTES` holds the words of five well-known sets of notes on the paper that are to be read differently.
+in brackets. `NOTES` holds the words of five sets of notes on the paper that are to be read differently.
 """
 
 from typing import NamedTuple

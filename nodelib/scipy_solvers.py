@@ -1,4 +1,4 @@
-"""SciPy's solvers by name, on flat NumPy states: the ones the paper used (LSODA, VODE) and those for stiff problems."""
+"""SciPy's solvers by name, on flat NumPy states: the paper's Adams codes (LSODA, VODE) and those for stiff problems."""
 
 from collections.abc import Callable
 from functools import partial

@@ -125,7 +125,7 @@ class Symptoms:
 def examine(func: Callable[[float, Any], Any], norm: Callable[[Any], float], step: Step, y: Any) -> Symptoms:
     """Evaluate func a dozen times around (t, y) to see why the step fails; for arrays and tensors alike.
 
-    λ is estimated by power iteration on differences of f, as in HNW IV.2's detection of stiffness.
+    λ is estimated by power iteration on differences of f.
     """
     t, h = step.t, step.h
     f, size = 1.0 * func(t, y), norm(y) or 1.0  # a copy: func may return the same array every time

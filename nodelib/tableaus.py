@@ -172,7 +172,8 @@ TABLEAUS = {
             "dopri8",
             8,
             5,
-            "Prince & Dormand, J. Comput. Appl. Math. 7 (1981) 67, RK8(7)13M, with f(t + h, y_new) as a last stage",
+            "Prince & Dormand, J. Comput. Appl. Math. 7 (1981) 67, RK8(7)13M, with f(t + h, y_new) as a last stage; "
+            "dense output as in torchdiffeq",
             a=[
                 "1/18",
                 "1/48 1/16",

@@ -1,6 +1,7 @@
 """The adjoint method: gradients of a solution by solving a second ODE backwards, storing nothing in between.
 
-Chen et al. (2018), Algorithms 1 and 2, equations (4), (5), (46) to (52). The adjoint a(t) = dL/dz(t) of z' = f obeys
+Chen et al. (2018), Algorithms 1 and 2, equations (4), (5), (46) to (52), Appendix D. The adjoint a(t) = dL/dz(t) of z' = f
+obeys
 
     a' = -a ∂f/∂z,     dL/dθ = ∫_{t₀}^{t₁} a ∂f/∂θ dt,     dL/dt₀ = -a(t₀) f(t₀, z₀),     dL/dt_i = g_i f(t_i, z_i),
 
@@ -105,7 +106,9 @@ defvjp_argnums(_solution, _gradient_maker)
 def adjoint_gradients(
     func: Callable, ys: Array, t: Array, params: Sequence[Array], g: Array, settings: dict[str, Any], norm: Any = "full"
 ) -> tuple[Array, Array, list[Array]]:
-    """Algorithm 2: (dL/dy0, dL/dt, [dL/dθ]) from the outputs ys at t and g = dL/dys, both (len(t), *y0.shape).
+    """(dL/dy0, dL/dt, [dL/dθ]) from the outputs ys at t and g = dL/dys, both (len(t), *y0.shape).
+
+    Algorithm 2, at several outputs as in Appendix D.
 
     ``settings`` are the method, tolerances and options of the backward solve, ``norm`` as in ``odeint_adjoint``.
     """
@@ -130,7 +133,7 @@ def adjoint_gradients(
         options |= next_first_step(sol.steps, METHODS[settings["method"]].order)
         if i == 1:
             dt[0] = -np.sum(a * func(t[0], ys[0], *params))
-        a = a + g[i - 1]  # the jump of Algorithm 2
+        a = a + g[i - 1]  # a jumps where the loss looks at z (Figure 2 of the paper)
     return a.reshape(z_shape), dt, dparams
 
 

@@ -1,6 +1,7 @@
 """The adjoint method: gradients of a solution by solving a second ODE backwards, storing nothing in between.
 
-Chen et al. (2018), Algorithms 1 and 2, equations (4), (5), (46) to (52). The adjoint a(t) = dL/dz(t) of z' = f obeys
+Chen et al. (2018), Algorithms 1 and 2, equations (4), (5), (46) to (52), Appendix D. The adjoint a(t) = dL/dz(t) of z' = f
+obeys
 
     a' = -a ∂f/∂z,     dL/dθ = ∫_{t₀}^{t₁} a ∂f/∂θ dt,     dL/dt₀ = -a(t₀) f(t₀, z₀),     dL/dt_i = g_i f(t_i, z_i),
 
@@ -108,7 +109,9 @@ def adjoint_gradients(
     norm: Any = "full",
     time_gradient: bool = True,
 ) -> tuple[Tensor, Tensor | None, list[Tensor]]:
-    """Algorithm 2: (dL/dy0, dL/dt, [dL/dθ]) from the flat outputs ys at t and g = dL/dys, both (len(t), n).
+    """(dL/dy0, dL/dt, [dL/dθ]) from the flat outputs ys at t and g = dL/dys, both (len(t), n).
+
+    Algorithm 2, at several outputs as in Appendix D.
 
     ``settings`` are the method, tolerances and options of the backward solve, ``norm`` as in ``odeint_adjoint``.
     """
@@ -140,7 +143,7 @@ def adjoint_gradients(
         options |= next_first_step(sol.steps, METHODS[settings["method"]].order)
         if i == 1 and dt is not None:
             dt[0] = -dot(a, form.flatten(func(instant(times[0], ys), form.unflatten(ys[0]))))
-        a = a + g[i - 1]  # the jump of Algorithm 2
+        a = a + g[i - 1]  # a jumps where the loss looks at z (Figure 2 of the paper)
     pieces = dparams.split(sizes) if sizes else ()
     each = [(x if p.is_complex() else x.real).view_as(p) for x, p in zip(pieces, params, strict=True)]
     return a, None if dt is None else dt.to(t), each
