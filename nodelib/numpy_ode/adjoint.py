@@ -1,7 +1,7 @@
 """The adjoint method: gradients of a solution by solving a second ODE backwards, storing nothing in between.
 
-Chen et al. (2018), Algorithms 1 and 2, equations (4), (5), (46) to (52), Appendix D. The adjoint a(t) = dL/dz(t) of z' = f
-obeys
+Chen et al. (2018), Algorithms 1 and 2, equations (4), (5), (46) to (52), and Appendix D. The adjoint a(t) = dL/dz(t) of
+z' = f obeys
 
     a' = -a ∂f/∂z,     dL/dθ = ∫_{t₀}^{t₁} a ∂f/∂θ dt,     dL/dt₀ = -a(t₀) f(t₀, z₀),     dL/dt_i = g_i f(t_i, z_i),
 
