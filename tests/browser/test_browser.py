@@ -32,13 +32,13 @@ class Explorer:
         self.problems: list[str] = []
         self.times: list[float] = []  # ms from a key press to the picture
         self.lags: list[float] = []  # the same after a burst of key presses that waited for nothing
-        element.scroll_into_view_if_needed()
         element.evaluate("e => window.nodelib.watch(e)")
         page.wait_for_function("e => e.watch.shown", arg=element, timeout=PATIENCE)
-        self.shoot("at first")
 
     def drive(self) -> None:
         """Each control to both ends and one key step at least, then back, where the picture must be the first again."""
+        self.element.scroll_into_view_if_needed()
+        self.shoot("at first")
         for control in self.element.query_selector_all(".nodelib-controls > *"):
             label, first, state = _label(control), self.picture(), control.evaluate(STATE)
             if not label:
@@ -67,7 +67,7 @@ class Explorer:
             handle.press("ArrowRight")
             if control.evaluate(STATE) == before:
                 break
-        self.lags.append(self.rest())
+        self.lags.append(max(0, self.rest()))  # 0: nothing was pressed, the handle started at the left end
 
     def choose(self, control, select, label: str) -> None:
         start, options = select.evaluate("e => [e.selectedIndex, e.options.length]")
