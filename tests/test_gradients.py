@@ -3,8 +3,10 @@
 from collections.abc import Callable
 from itertools import product
 
+import autograd.numpy as anp
 import numpy as np
 import pytest
+from autograd import grad
 from scipy.integrate import solve_ivp
 
 from nodelib import numpy_ode
@@ -255,3 +257,17 @@ def test_one_output_at_a_time(twin: str, n: int) -> None:
         state = numpy_ode.odeint(lambda s, y: swirl(np)(s, y, *THETA), Y0, t, rtol=1e-9, atol=1e-9)[i]
         assert dt[i] == pytest.approx(swirl(np)(t[i], state, *THETA)[..., 0].sum(), rel=1e-5)
         assert not dt[[j for j in range(1, n) if j != i]].any()
+
+
+def test_parameters_may_be_one_traced_tuple():
+    """autograd traces a tuple of weights as a whole; both solvers take it apart."""
+    weights = (np.array([[-0.1, 2.0], [-2.0, -0.1]]), np.array([0.3, -0.2]))
+
+    def loss(weights, solver):
+        return anp.sum(solver(lambda t, y, W, b: W @ y + b, np.ones(2), [0.0, 0.5], adjoint_params=weights)[-1])
+
+    by_adjoint, by_steps = (
+        grad(loss)(weights, solver) for solver in (numpy_ode.odeint_adjoint, numpy_ode.odeint_checkpoint)
+    )
+    for one, other in zip(by_adjoint, by_steps, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-5)

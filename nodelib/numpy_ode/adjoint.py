@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 from autograd import make_vjp
+from autograd.builtins import SequenceBox
 from autograd.extend import defvjp_argnums, primitive
 from autograd.tracer import getval, isbox
 
@@ -66,7 +67,7 @@ def _solution(y0: Array, t: Array, *params: Array, func: Callable, forward: dict
 
 def as_tuple(params: Any) -> tuple[Any, ...]:
     """One array or a sequence of them, as a tuple."""
-    return tuple(params) if isinstance(params, tuple | list) else (params,)
+    return tuple(params) if isinstance(params, tuple | list | SequenceBox) else (params,)
 
 
 def without_box(ys: Any) -> Array:
