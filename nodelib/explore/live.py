@@ -95,12 +95,13 @@ class Live(Generic[N]):
             f'<img class="nodelib-picture" alt="{html.escape(self.description)}" width="{width}" height="{height}"'
             f' style="max-width:100%;height:auto" decoding="sync" src="data:image/png;base64,{_base64(self.png)}">'
         )
-        if self.error is None:
-            return picture + caption_html(self.description)
-        return (
-            f'{picture}<details class="nodelib-error" role="alert" style="color:#b3151f">'
-            f"<summary>{html.escape(self.error)}</summary><pre>{html.escape(details)}</pre></details>"
-        )
+        text = caption_html(self.description)
+        if self.error is not None:
+            text = (
+                '<details class="nodelib-error" role="alert" style="color:#b3151f">'
+                f"<summary>{html.escape(self.error)}</summary><pre>{html.escape(details)}</pre></details>"
+            )
+        return f'{picture}<div style="line-height:1.4">{text}</div>'
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> tuple[dict, dict]:
         view = self.widget._repr_mimebundle_() or {}

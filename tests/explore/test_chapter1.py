@@ -37,6 +37,13 @@ def test_an_unsolvable_implicit_step_is_said_not_drawn():
     assert "does not solve the equation" in live.description
 
 
+@pytest.mark.parametrize("method", chapter1.FIXED)
+@pytest.mark.parametrize("problem", chapter1.EIGENVALUES)
+def test_every_size_on_the_slider_has_a_sentence_without_nan(problem, method):
+    for n in chapter1.COUNTS:
+        assert "nan" not in chapter1.describe_step_size(chapter1.step_size_numbers(problem, method, chapter1.END / n))
+
+
 def test_step_size_moves_with_its_controls():
     live = chapter1.step_size()
     before = live.png
