@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from itertools import product
 
-import autograd.numpy as anp
 import numpy as np
 import pytest
 from autograd import grad
