@@ -400,7 +400,7 @@ def depth() -> Live[Depth]:
 
 def _arrows(ax: Axes) -> None:
     """The direction field behind the curves."""
-    h, t = np.meshgrid(np.linspace(-3.3, 3.3, 23), np.linspace(0, DEPTH, 21))
+    h, t = np.meshgrid(np.linspace(-3.3, 3.3, 19), np.linspace(0, DEPTH, 17))
     slope = field(t, h)
     length = np.hypot(1, slope)
-    ax.quiver(h, t, slope / length, 1 / length, color="#d3d3d8", angles="xy", scale=36, width=0.0022, headwidth=4)
+    ax.quiver(h, t, slope / length, 1 / length, color="#d3d3d8", angles="xy", scale=30, width=0.0024, headwidth=4)

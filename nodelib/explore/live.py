@@ -6,9 +6,10 @@ artists to those numbers, `describe` says in one sentence what is to be seen. `L
 
 import base64
 import html
-import io
+import struct
 import textwrap
 import traceback
+import zlib
 from collections.abc import Callable, Mapping
 from typing import Any, Generic, TypeVar
 
@@ -17,7 +18,6 @@ from ipywidgets import HTML, Box, Layout, ValueWidget, VBox
 from matplotlib.artist import Artist
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from PIL import Image
 
 from .style import caption_html
 
@@ -120,9 +120,13 @@ class Live(Generic[N]):
 
 
 def _encode(pixels: np.ndarray) -> bytes:
-    png = io.BytesIO()
-    Image.fromarray(pixels).save(png, "png", compress_level=1)  # level 1: a slider waits for this
-    return png.getvalue()
+    """The (height, width, 3) pixels as a PNG, unfiltered: a slider waits, and filters take as long as the rest."""
+    height, width, _ = pixels.shape
+    rows = np.pad(pixels.reshape(height, -1), ((0, 0), (1, 0)))  # a leading 0: this row has no filter
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)  # 8 bits, RGB
+    chunks = ((b"IHDR", header), (b"IDAT", zlib.compress(rows.tobytes(), 1)), (b"IEND", b""))
+    tail = (struct.pack(">I", len(d)) + name + d + struct.pack(">I", zlib.crc32(name + d)) for name, d in chunks)
+    return b"\x89PNG\r\n\x1a\n" + b"".join(tail)
 
 
 def _base64(data: bytes) -> str:
