@@ -41,7 +41,7 @@ CHAPTERS = (
     Chapter("00_start_here.ipynb", "Start here", "what is where, your machine, the words", "nothing", 15),
     Chapter("01_resnet_as_euler.ipynb", "A residual network is Euler's method",
             "solvers from Euler to adaptive Runge–Kutta; from layers to time",
-            "Python with numpy; derivatives, Taylor's theorem", 90),
+            "Python with numpy; Taylor's theorem, complex numbers, eigenvalues", 90),
     Chapter("02_adjoint.ipynb", "The adjoint",
             "gradients of a solve, derived, checked, and compared",
             "chapter 1; the chain rule in several variables", 90),
