@@ -89,7 +89,7 @@ def test_scipy_solver(solver):
         {"jump_t": torch.tensor([0.3], dtype=F64)},
         {"norm": lambda error: error.abs().max()},
     ],
-    ids=str,
+    ids=lambda options: ", ".join(options),
 )
 @pytest.mark.parametrize("method", ["dopri5", "bosh3", "dopri8"])
 def test_options_of_adaptive_methods(method, options):

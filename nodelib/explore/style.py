@@ -8,10 +8,10 @@ from collections.abc import Iterable
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 from IPython.display import display
-from matplotlib import cycler
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
+from matplotlib.rcsetup import cycler
 from matplotlib.text import Annotation
 
 # Petroff's six colours (arXiv:2107.02270), by value: matplotlib knows them by name only in its newest versions.

@@ -67,7 +67,7 @@ def _solution(y0: Array, t: Array, *params: Array, func: Callable, forward: dict
 
 def as_tuple(params: Any) -> tuple[Any, ...]:
     """One array or a sequence of them, as a tuple."""
-    return tuple(params) if isinstance(params, tuple | list | SequenceBox) else (params,)
+    return tuple(params) if isinstance(params, tuple | list | SequenceBox) else (params,)  # type: ignore
 
 
 def without_box(ys: Any) -> Array:

@@ -65,7 +65,8 @@ class Problem:
 def prepare(func: Func, y0: Any, t: Any, method: str, rtol: Any, atol: Any, options: Any) -> Problem:
     """Check every argument, evaluate func once, and flatten the state."""
     chosen, options = check_method(method, options, MORE_OPTIONS)
-    y0 = anp.reshape(y0, np.shape(getval(y0))) if isbox(y0) else np.asarray(y0)  # a Python float becomes an array
+    # a Python float becomes an array, boxed or not
+    y0 = anp.reshape(y0, np.shape(getval(y0))) if isbox(y0) else np.asarray(y0)  # type: ignore[attr-defined]
     value = getval(y0)
     if value.dtype.kind not in "fc" or value.dtype == np.float16:
         raise TypeError(
