@@ -174,6 +174,23 @@ def test_device_of_what_func_returns():
 
 
 @each_twin
+def test_func_that_changes_its_argument(twin):
+    def negate(t, y):
+        y *= -1
+        return y
+
+    refuse_func(twin, ValueError, "func changes y in place: return a new ", negate)
+
+
+def test_func_that_changes_a_part_of_a_tuple():
+    def negate(t, y):
+        return y[0], y[1].neg_()
+
+    parts = (torch.ones(1), torch.ones(2, 2))
+    refuse_func(TORCH, ValueError, "func changes y in place: return a new tensor", negate, y0=parts)
+
+
+@each_twin
 def test_first_value_that_is_not_finite(twin):
     refuse_func(
         twin, NonFiniteState, "func returns nan or inf at its first evaluation, t = 0.25: check func and y0",
@@ -300,6 +317,15 @@ def test_negative_tolerances(twin, name, value):
 def test_tolerances_that_cannot_be_met(twin):
     refuse(twin, ValueError, "rtol and atol are both zero: no step can meet that", rtol=0.0, atol=0.0)
     refuse(twin, ValueError, "rtol and atol are both zero: no step can meet that", rtol=0, atol=0)
+
+
+@each_twin
+def test_no_tolerance_for_an_entry_that_is_zero(twin):
+    message = "atol = 0 leaves no tolerance to the entries of y0 that are zero: give a positive atol"
+    y0 = twin.array([1.0, 0.0])
+    refuse(twin, ValueError, message, y0=y0, atol=0.0)
+    refuse(twin, ValueError, message, y0=y0, atol=twin.array([1e-6, 0.0]))
+    assert twin.odeint(lambda t, y: -y, y0, (0.0, 1.0), rtol=1e-6, atol=twin.array([0.0, 1e-6]))[-1, 1] == 0
 
 
 @each_twin

@@ -98,6 +98,8 @@ def tolerances(rtol: Any, atol: Any, y0: Array) -> tuple[Any, Any]:
             raise ValueError(f"{name} must be a number or an array of y0's shape {y0.shape}, got shape {tol.shape}")
     smallest = {name: float(tol.min()) for name, tol in zip(("rtol", "atol"), both, strict=True)}
     check_tolerances(smallest, float(info.eps), str(y0.dtype))
+    if not (both[0] * np.abs(y0) + both[1]).all():
+        raise ValueError("atol = 0 leaves no tolerance to the entries of y0 that are zero: give a positive atol")
     rtol, atol = (tol.reshape(-1) if tol.ndim else float(tol) for tol in both)
     return rtol, atol
 
@@ -105,8 +107,12 @@ def tolerances(rtol: Any, atol: Any, y0: Array) -> tuple[Any, Any]:
 def first_evaluation(counted: Counted, func: Func, t0: Any, y0: Any) -> Any:
     """f(t0, y0), flat, after checking that func returns what a derivative of y0 must be."""
     counted.nfe += 1
-    f0, value = func(t0, y0), getval(y0)
+    value = getval(y0)
+    before = value.copy()
+    f0 = func(t0, y0)
     got = getval(f0)
+    if not np.array_equal(value, before):
+        raise ValueError("func changes y in place: return a new array, for instance -y and not y *= -1")
     if not isinstance(got, np.ndarray | np.generic):
         raise TypeError(f"func must return an array, got {type(got).__name__}: wrap it in np.array(…)")
     if got.shape != value.shape:

@@ -206,6 +206,8 @@ def tolerances(rtol: Any, atol: Any, y0: Tensor, form: Form) -> tuple[Any, Any]:
     smallest = {"rtol": float(rtol if isinstance(rtol, float) else rtol.min())}
     smallest["atol"] = float(atol if isinstance(atol, float) else atol.min())
     check_tolerances(smallest, info.eps, str(y0.dtype))
+    if not (y0.detach().abs() * rtol + atol).all():
+        raise ValueError("atol = 0 leaves no tolerance to the entries of y0 that are zero: give a positive atol")
     return rtol, atol
 
 
@@ -228,7 +230,10 @@ def first_evaluation(counted: Counted, func: Func, t0: float, t: Any, y0: Any, f
         start = t[0].to(flat.device, real(flat.dtype))
     else:
         start = torch.tensor(t0, dtype=real(flat.dtype), device=flat.device)
+    before = flat.detach().clone()
     f0 = func(start, y0)
+    if not torch.equal(counted.form.flatten(y0), before):
+        raise ValueError("func changes y in place: return a new tensor, for instance -y and not y.neg_()")
     wanted, got = (x if isinstance(x, tuple | list) else (x,) for x in (y0, f0))
     if isinstance(y0, Tensor) != isinstance(f0, Tensor) or len(got) != len(wanted):
         raise TypeError(f"func must return the structure of y0, {_structure(y0)}, got {_structure(f0)}")
