@@ -69,6 +69,7 @@ def step_size_numbers(problem: str, method: str, h: float) -> StepSize:
     )
 
 
+@cache
 def march(method: str, eigenvalue: complex, n: int) -> np.ndarray:
     """The states of u' = λu after each of n steps to t = 12, from u = 1; complex, (n + 1,)."""
     t = np.linspace(0, END, n + 1)
@@ -147,9 +148,8 @@ def step_size() -> Live[StepSize]:
         (curve,) = left.plot([], [], "-", color=ORANGE, lw=3, alpha=0.7, animated=True)
         (path,) = left.plot([], [], "o-", color=BLUE, lw=1.2, ms=3.5, animated=True)
         left.set(xlabel="time t", ylabel="Re u", xlim=(0, END), ylim=(-2.2, 2.2), title="solution")
-        for text, height, colour in (("exact", 1.95, ORANGE), ("computed", 1.55, BLUE)):
-            box = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 1}
-            label(left, text, (END * 0.97, height), colour, shift=(-1, 0), bbox=box, zorder=4, animated=True)
+        for text, place, colour in (("exact", 0.7, ORANGE), ("computed", 1.0, BLUE)):
+            label(left, text, (place, 1.055), colour, shift=(0, 0), xycoords="axes fraction", ha="right")
         (slope,) = middle.loglog([], [], "--", color=INK, lw=1, animated=True)
         (line,) = middle.loglog([], [], ".-", color=GREY, lw=1.4, animated=True)
         (here,) = middle.loglog([], [], "o", color=RED, ms=8, animated=True)
