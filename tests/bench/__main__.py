@@ -1,0 +1,7 @@
+"""All benchmarks, `python -m tests.bench`; ends with status 1 if a target is missed."""
+
+import sys
+
+from tests.bench import gradients, solvers
+
+sys.exit(solvers.main() | gradients.main())
