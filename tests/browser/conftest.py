@@ -24,9 +24,8 @@ import pytest
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 CHROMIUMS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", "msedge")
-FINISHED = r"""() => [...document.querySelectorAll('.jp-Notebook .jp-CodeCell')]
-    .filter(cell => cell.querySelector('.cm-content').textContent.trim())
-    .every(cell => /^\[\d+\]:$/.test(cell.querySelector('.jp-InputPrompt').textContent.trim()))"""
+FINISHED = r"""cells => [...document.querySelectorAll('.jp-Notebook .jp-InputPrompt')]
+    .filter(prompt => /^\[\d+\]:$/.test(prompt.textContent.trim())).length === cells"""
 NO_NEWS = {"fetchNews": "false", "checkForUpdates": False}
 
 
@@ -53,14 +52,14 @@ class Lab:
     url: str
     token: str
 
-    def add(self, path: Path) -> str:
-        """Put a copy of the notebook at `path`, without outputs, into the served folder; return its name."""
+    def add(self, path: Path) -> int:
+        """Put a copy of the notebook at `path`, without outputs, into the served folder; return how many cells run."""
         notebook = nbformat.read(path, as_version=4)
         for cell in notebook.cells:
             if cell.cell_type == "code":
                 cell.outputs, cell.execution_count = [], None
         nbformat.write(notebook, self.folder / path.name)
-        return path.name
+        return sum(cell.cell_type == "code" and bool(cell.source.strip()) for cell in notebook.cells)
 
     def ask(self, path: str, method: str = "GET"):
         """The server's answer to an API request, decoded."""
@@ -109,14 +108,14 @@ def run_all(browser, lab: Lab) -> Iterator[Callable]:
     context.add_init_script(path=HERE / "driver.js")
 
     def run(path: Path, seconds: float = 300) -> tuple:
-        page, errors = context.new_page(), []
+        cells, page, errors = lab.add(path), context.new_page(), []
         page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
         page.on("pageerror", lambda error: errors.append(str(error)))
-        page.goto(f"{lab.url}/lab/tree/{lab.add(path)}?reset&token={lab.token}")
+        page.goto(f"{lab.url}/lab/tree/{path.name}?reset&token={lab.token}")
         page.get_by_text(re.compile(r"\| Idle$")).wait_for(timeout=90_000)  # the status bar: the kernel answers
         page.locator(".lm-MenuBar-itemLabel", has_text=re.compile("^Run$")).click()
         page.locator(".lm-Menu-itemLabel", has_text=re.compile("^Run All Cells$")).click()
-        page.wait_for_function(FINISHED, timeout=1000 * seconds)
+        page.wait_for_function(FINISHED, arg=cells, timeout=1000 * seconds)
         return page, errors
 
     yield run
