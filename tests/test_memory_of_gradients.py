@@ -1,7 +1,7 @@
 """Memory against steps: the adjoint's stays, checkpoints add one state a step, backpropagation adds a graph a step.
 
 In torch every byte of every tensor is counted. In numpy the peak is that of Python's allocator, where the log of the
-steps counts as well: a fifth of a kilobyte a step, which next to a state of 400 kB is little.
+steps counts as well: a fifth of a kilobyte a step, which next to a state of half a megabyte is little.
 """
 
 import gc
@@ -23,7 +23,7 @@ from tests.ways import KINDS
 anp: Any = autograd.numpy  # autograd has no stubs
 N = 1000  # entries of the state in torch
 STATE = 8 * N
-LARGE = 50_000  # entries of the state in numpy
+LARGE = 70_000  # entries of the state in numpy
 
 
 class Field(nn.Module):
@@ -60,9 +60,9 @@ def numpy_peak(kind: str, steps: int) -> int:
 
     def loss(y0: Any, rate: Any) -> Any:
         if kind == "odeint":
-            return anp.sum(solver(lambda t, y: anp.sin(rate * y), y0, [0.0, 1.0], **settings("rk4", steps))[-1])
+            return anp.sum(solver(lambda t, y: anp.sin(rate * y), y0, [0.0, 1.0], **settings("midpoint", steps))[-1])
         func = lambda t, y, rate: anp.sin(rate * y)  # noqa: E731
-        return anp.sum(solver(func, y0, [0.0, 1.0], adjoint_params=rate, **settings("rk4", steps))[-1])
+        return anp.sum(solver(func, y0, [0.0, 1.0], adjoint_params=rate, **settings("midpoint", steps))[-1])
 
     gradient: Any = autograd.grad(loss, (0, 1))  # type: ignore[arg-type]
     return python_peak(lambda: gradient(np.ones(LARGE), np.array(0.5)))
@@ -150,13 +150,13 @@ def test_memory_on_a_cuda_device(kind: str, record_property) -> None:
 
 def test_numpys_adjoint_stays_within_5_percent(record_property) -> None:
     few, many = (numpy_peak("odeint_adjoint", steps) for steps in (10, 1000))
-    record_property("measured", f"numpy adjoint, rk4: {few / 1e6:.2f} MB in 10 steps, {many / 1e6:.2f} MB in 1000")
+    record_property("measured", f"numpy adjoint, midpoint: {few / 1e6:.2f} MB in 10 steps, {many / 1e6:.2f} MB in 1000")
     assert many == pytest.approx(few, rel=0.05)
 
 
-@pytest.mark.parametrize(("kind", "least", "most"), [("odeint_checkpoint", 1.0, 1.02), ("odeint", 8, 100)])
+@pytest.mark.parametrize(("kind", "least", "most"), [("odeint_checkpoint", 1.0, 1.02), ("odeint", 4, 100)])
 def test_numpys_memory_grows_by_a_state_or_by_a_graph(kind: str, least: float, most: float, record_property) -> None:
     few, many = (numpy_peak(kind, steps) for steps in (10, 60))
     states = (many - few) / 50 / (8 * LARGE)
-    record_property("measured", f"numpy {kind}, rk4: {states:.3f} states a step")
+    record_property("measured", f"numpy {kind}, midpoint: {states:.3f} states a step")
     assert least * 0.99 < states < most
