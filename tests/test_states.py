@@ -49,6 +49,17 @@ def test_dtypes(twin, method, dtype):
     assert twin.numpy(sol(0.6)) == pytest.approx(twin.numpy(sol.y[1]), rel=1e-5)
 
 
+@pytest.mark.parametrize(
+    ("dtype", "rtol", "atol"), [("float32", 1e-5, 1e-6), ("complex64", 1e-5, 1e-6), ("float64", 1e-7, 1e-9)]
+)
+@each_twin
+def test_default_tolerances_follow_the_dtype(twin, dtype, rtol, atol):
+    problem = (OSCILLATOR.func(twin.xp), twin.array([1.0, 0.0], dtype), (0.0, 5.0))
+    default, told = twin.solve(*problem), twin.solve(*problem, rtol=rtol, atol=atol)
+    assert default.steps == told.steps
+    assert default.steps != twin.solve(*problem, rtol=rtol, atol=2 * atol).steps
+
+
 @pytest.mark.parametrize("dtype", ["float32", "complex64", "float64"])
 @each_twin
 def test_time_is_kept_in_double_precision(twin, dtype):
@@ -99,14 +110,17 @@ def test_func_may_return_the_same_memory_every_time(twin, method):
     """One buffer, filled anew at each evaluation: the solvers must have copied what they keep of it."""
     buffer = twin.array([0.0, 0.0])
 
+    def fresh(t, y):
+        return 5.0 * OSCILLATOR.func(twin.xp)(t, y)
+
     def reusing(t, y):
-        buffer[0], buffer[1] = y[1], -y[0]
+        buffer[:] = fresh(t, y)
         return buffer
 
     dense = method != "scipy:VODE"
     settings = {"method": method, "options": options(method, 0.05), "dense": dense, **tol(method, 1e-6)}
     y0, t = OSCILLATOR.exact(0.0), np.linspace(0, 2, 5)
-    ours, plain = (twin.solve(func, twin.array(y0), t, **settings) for func in (reusing, OSCILLATOR.func(twin.xp)))
+    ours, plain = (twin.solve(func, twin.array(y0), t, **settings) for func in (reusing, fresh))
     assert np.array_equal(twin.numpy(ours.y), twin.numpy(plain.y))
     assert np.array_equal(log(ours), log(plain), equal_nan=True)
     if dense:
