@@ -138,7 +138,7 @@ def figures(*names: str) -> int:
 
 
 def bench(*arguments: str) -> int:
-    return python("-m", "pytest", "tests/bench", "--capture=no", *arguments)
+    return python("-m", "tests.bench", *arguments)
 
 
 def main() -> None:
