@@ -24,8 +24,11 @@ import pytest
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 CHROMIUMS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", "msedge")
-FINISHED = r"""cells => [...document.querySelectorAll('.jp-Notebook .jp-InputPrompt')]
-    .filter(prompt => /^\[\d+\]:$/.test(prompt.textContent.trim())).length === cells"""
+OVER = """cells => {  // some cell has a number and none waits; cells that are not on the page yet have no prompt
+    const prompts = [...document.querySelectorAll('.jp-Notebook .jp-InputPrompt')].map(p => p.textContent.trim());
+    return prompts.length >= cells && prompts.some(p => /\\d/.test(p)) && !prompts.includes('[*]:');
+}"""
+NOT_RUN = "() => [...document.querySelectorAll('.jp-InputPrompt')].filter(p => p.textContent.trim() == '[ ]:').length"
 NO_NEWS = {"fetchNews": "false", "checkForUpdates": False}
 
 
@@ -52,14 +55,15 @@ class Lab:
     url: str
     token: str
 
-    def add(self, path: Path) -> int:
-        """Put a copy of the notebook at `path`, without outputs, into the served folder; return how many cells run."""
+    def add(self, path: Path) -> tuple[int, int]:
+        """Put a copy of the notebook without outputs into the served folder; return its code cells, and those empty."""
         notebook = nbformat.read(path, as_version=4)
         for cell in notebook.cells:
             if cell.cell_type == "code":
                 cell.outputs, cell.execution_count = [], None
         nbformat.write(notebook, self.folder / path.name)
-        return sum(cell.cell_type == "code" and bool(cell.source.strip()) for cell in notebook.cells)
+        code = [cell.source.strip() for cell in notebook.cells if cell.cell_type == "code"]
+        return len(code), code.count("")
 
     def ask(self, path: str, method: str = "GET"):
         """The server's answer to an API request, decoded."""
@@ -108,14 +112,17 @@ def run_all(browser, lab: Lab) -> Iterator[Callable]:
     context.add_init_script(path=HERE / "driver.js")
 
     def run(path: Path, seconds: float = 300) -> tuple:
-        cells, page, errors = lab.add(path), context.new_page(), []
+        (cells, empty), page, errors = lab.add(path), context.new_page(), []
         page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
         page.on("pageerror", lambda error: errors.append(str(error)))
         page.goto(f"{lab.url}/lab/tree/{path.name}?reset&token={lab.token}")
         page.get_by_text(re.compile(r"\| Idle$")).wait_for(timeout=90_000)  # the status bar: the kernel answers
         page.locator(".lm-MenuBar-itemLabel", has_text=re.compile("^Run$")).click()
         page.locator(".lm-Menu-itemLabel", has_text=re.compile("^Run All Cells$")).click()
-        page.wait_for_function(FINISHED, arg=cells, timeout=1000 * seconds)
+        page.wait_for_function(OVER, arg=cells, timeout=1000 * seconds)
+        if page.evaluate(NOT_RUN) > empty:
+            shown = page.locator("[data-mime-type='application/vnd.jupyter.error']").all_inner_texts()
+            pytest.fail(f"{path.name} did not run to its end:\n" + "\n".join(shown))
         return page, errors
 
     yield run
