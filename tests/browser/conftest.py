@@ -121,7 +121,9 @@ def run_all(browser, lab: Lab) -> Iterator[Callable]:
         page.locator(".lm-Menu-itemLabel", has_text=re.compile("^Run All Cells$")).click()
         page.wait_for_function(OVER, arg=cells, timeout=1000 * seconds)
         if page.evaluate(NOT_RUN) > empty:
-            shown = page.locator("[data-mime-type='application/vnd.jupyter.error']").all_inner_texts()
+            shown = page.locator(
+                ".jp-OutputArea-output[data-mime-type$=err], .jp-OutputArea-output[data-mime-type$=error]"
+            ).all_text_contents()
             pytest.fail(f"{path.name} did not run to its end:\n" + "\n".join(shown))
         return page, errors
 

@@ -19,7 +19,7 @@ HERE = Path(__file__).resolve().parent
 CHAPTERS = sorted((HERE.parents[1] / "notebooks").glob("0*.ipynb"))
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 SETTLE = 100 if os.environ.get("NODELIB_STRICT_TIMING") else 1000  # ms, 95th percentile
-PATIENCE, QUIET, PRESSES = 3000, 150, 15  # ms, ms, timed key presses a slider
+PATIENCE, QUIET, PRESSES = 3000, 150, 12  # ms, ms, timed key presses a slider
 STATE = """control => [...control.querySelectorAll('.noUi-handle, select, input, button')].map(
     e => e.ariaValueText ?? (e.matches('select') ? e.value : e.checked ?? e.matches('.mod-active'))).join(' ')"""
 
@@ -67,7 +67,7 @@ class Explorer:
             handle.press("ArrowRight")
             if control.evaluate(STATE) == before:
                 break
-        self.lags.append(max(0, self.rest()))  # 0: nothing was pressed, the handle started at the left end
+        self.lags.append(max(0, self.rest(5 * QUIET)))  # 0: nothing was pressed, the handle started at the left end
 
     def choose(self, control, select, label: str) -> None:
         start, options = select.evaluate("e => [e.selectedIndex, e.options.length]")
@@ -98,16 +98,16 @@ class Explorer:
             elif not acted:
                 self.problems.append(f"{what}: from {old} to {new} the picture stayed the same")
         for error in self.element.query_selector_all(".nodelib-error summary"):
-            self.problems.append(f"{what}: at {new} the explorer shows {error.inner_text()!r}")
+            self.problems.append(f"{what}: at {new} the explorer shows {error.text_content()!r}")
         picture, caption = (self.element.query_selector(s) for s in ("img.nodelib-picture", ".nodelib-caption"))
-        if caption and (picture.get_attribute("alt") or "nothing") != caption.inner_text():
+        if caption and (picture.get_attribute("alt") or "nothing") != caption.text_content():
             self.problems.append(f"{what}: the alternative text is not the caption")
 
     def picture(self) -> str:
         return self.element.evaluate("e => e.watch.shown")
 
-    def rest(self) -> float:
-        return self.element.evaluate("(e, ms) => window.nodelib.rest(e, ms)", QUIET)
+    def rest(self, quiet: float = QUIET) -> float:
+        return self.element.evaluate("(e, ms) => window.nodelib.rest(e, ms)", quiet)
 
     def shoot(self, what: str) -> None:
         if folder := os.environ.get("NODELIB_SHOTS"):
@@ -123,8 +123,8 @@ class Explorer:
 
 def _label(control) -> str:
     """What the control is called: its label, or for a check box and a toggle the text on it."""
-    texts = [e.inner_text().strip("\u200b \n") for e in control.query_selector_all(".widget-label, label, button")]
-    return next(filter(None, texts), "")
+    named = control.query_selector_all(".widget-label, label, button")
+    return next(filter(None, ((e.text_content() or "").strip("\u200b \n") for e in named)), "")
 
 
 def explorers(page, name: str) -> list[Explorer]:
@@ -162,6 +162,14 @@ def explorer(**controls):
 """
 
 
+def notebook(path: Path, *sources: str) -> Path:
+    """A notebook with these code cells, written to `path`."""
+    cells = [nbformat.v4.new_code_cell(source) for source in sources]
+    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel}), path)
+    return path
+
+
 @pytest.mark.timeout(300)
 def test_the_driver_sees_an_error_a_dead_control_and_a_missing_label(tmp_path: Path, run_all):
     sources = [
@@ -170,10 +178,7 @@ def test_the_driver_sees_an_error_a_dead_control_and_a_missing_label(tmp_path: P
         "explorer(k=IntSlider(2, 0, 5, description='k'))",
     ]
     sources += ["explorer(idle=Checkbox(description='idle'))", "explorer(k=IntSlider(2, 0, 4))"]
-    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in sources])
-    notebook.metadata.kernelspec = {"name": "python3", "display_name": "Python 3", "language": "python"}
-    nbformat.write(notebook, tmp_path / "faulty.ipynb")
-    page, console_errors = run_all(tmp_path / "faulty.ipynb")
+    page, console_errors = run_all(notebook(tmp_path / "faulty.ipynb", *sources))
     good, raises, dead, nameless = found = explorers(page, "faulty")
     for explorer in found:
         explorer.drive()
@@ -181,3 +186,10 @@ def test_the_driver_sees_an_error_a_dead_control_and_a_missing_label(tmp_path: P
     assert raises.problems == ["k, End: at 5 the explorer shows 'ValueError: k < 5'"]
     assert dead.problems[0] == "idle, button 0: from false to true the picture stayed the same"
     assert ["no label" in problem for problem in nameless.problems] == [True]
+
+
+@pytest.mark.timeout(120)
+def test_a_chapter_that_stops_half_way_is_named_with_its_error(tmp_path: Path, run_all):
+    path = notebook(tmp_path / "stops.ipynb", "print('so far')", "1 / 0", "print('never')")
+    with pytest.raises(pytest.fail.Exception, match=r"(?s)stops\.ipynb did not run to its end.*ZeroDivisionError"):
+        run_all(path)
