@@ -1,5 +1,10 @@
-"""How much memory torch's tensors hold: a count of bytes, the same on every machine, unlike what a process occupies."""
+"""How much memory torch's tensors hold: a count of bytes, the same on every machine, unlike what a process occupies.
 
+And one setting of the C library that makes torch on a CPU faster.
+"""
+
+import ctypes
+import platform
 import weakref
 from typing import Any
 
@@ -42,3 +47,16 @@ class PeakMemory(TorchDispatchMode):
     def _should_skip_dynamo(cls) -> bool:
         """Torch's hook to leave out its compiler, whose import would take longer than the count."""
         return False
+
+
+def keep_freed_memory() -> bool:
+    """Have the C library keep what is freed for the next tensor, instead of giving it back to the system each time.
+
+    On Linux with glibc; returns whether that is so. Without it, each large tensor costs as many page faults as it has
+    pages, a third of the time of the networks of chapter 3. The process holds on to its peak memory in return.
+    """
+    if platform.libc_ver()[0] != "glibc":
+        return False
+    trim_threshold, mmap_threshold = -1, -3  # the names of glibc's malloc.h
+    libc = ctypes.CDLL(None)
+    return bool(libc.mallopt(mmap_threshold, 1 << 30) and libc.mallopt(trim_threshold, (1 << 31) - 1))

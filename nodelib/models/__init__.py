@@ -1,0 +1,1 @@
+"""The networks of the chapters, each written as the paper describes it."""
