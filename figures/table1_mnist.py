@@ -12,29 +12,19 @@ figures/records and its parameters in figures/checkpoints. MNIST: see nodelib/da
 import argparse
 import os
 import warnings
-from collections.abc import Callable
 from pathlib import Path
 
 import torch
 import torch.distributed as dist
-from torch import nn
 
 from nodelib import records
 from nodelib.data.mnist import mnist
 from nodelib.memory import keep_freed_memory
-from nodelib.models.odenet import ODENet, RKNet
-from nodelib.models.resnet import MLP, ResNet, parameter_count
+from nodelib.models.resnet import parameter_count
+from nodelib.models.table1 import CHECKPOINTS, MODELS
 from nodelib.training import Settings, save_atomically, train
 
-MODELS: dict[str, Callable[[], nn.Module]] = {
-    "mlp": MLP,
-    "resnet": ResNet,
-    "resnet1": lambda: ResNet(blocks=1),  # the two ablations
-    "resnet0": lambda: ResNet(blocks=0),
-    "rknet": RKNet,
-    "odenet": ODENet,
-}
-FIGURES = Path(__file__).parent
+STATES = Path(__file__).parent / "states"  # of unfinished runs; not in git
 
 
 def name_of(model: str, s: Settings) -> str:
@@ -48,10 +38,10 @@ def run(model: str, s: Settings, device: str) -> None:
     name = name_of(model, s)
     torch.manual_seed(s.seed)
     network = MODELS[model]().to(device)
-    log = train(network, mnist("train"), mnist("test"), s, FIGURES / "states" / f"{name}.safetensors")
+    log = train(network, mnist("train"), mnist("test"), s, STATES / f"{name}.safetensors")
     if dist.is_initialized() and dist.get_rank():
         return
-    save_atomically(network.state_dict(), FIGURES / "checkpoints" / f"{name}.safetensors")
+    save_atomically(network.state_dict(), CHECKPOINTS / f"{name}.safetensors")
     world = dist.get_world_size() if dist.is_initialized() else 1
     numbers = {
         "model": model,
