@@ -22,7 +22,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 PINS = [Requirement(line) for line in (ROOT / "constraints.txt").read_text().splitlines() if not line.startswith("#")]
 CONDA = {"environment.yml": {"torch": "pytorch"}, "binder/environment.yml": {"torch": "pytorch-cpu"}}
-IMPORTED_AS = {"PIL": "pillow", "IPython": "ipython", "yaml": "pyyaml"}
+IMPORTED_AS = {"PIL": "pillow", "IPython": "ipython", "sklearn": "scikit-learn", "yaml": "pyyaml"}
 START = "lab/tree/notebooks/00_start_here.ipynb"
 
 

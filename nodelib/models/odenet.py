@@ -33,20 +33,21 @@ class TimeConv(nn.Conv2d):
 class ConvField(nn.Module):
     """f(t, z) of z' = f(t, z), for z of (batch, channels, height, width): the residual branch of a block, with time.
 
-    ``nfe`` counts its evaluations; set it to 0 where the count is to begin.
+    ``activation`` is a ReLU as in the paper's experiment unless another is given. ``nfe`` counts the evaluations; set it
+    to 0 where the count is to begin.
     """
 
-    def __init__(self, channels: int):
+    def __init__(self, channels: int, activation: nn.Module | None = None):
         super().__init__()
         self.norm1, self.norm2, self.norm3 = norm(channels), norm(channels), norm(channels)
-        self.relu = nn.ReLU()
+        self.activation = activation or nn.ReLU()
         self.conv1, self.conv2 = TimeConv(channels), TimeConv(channels)
         self.nfe = 0
 
     def forward(self, t: Tensor, z: Tensor) -> Tensor:
         self.nfe += 1
-        h = self.conv1(t, self.relu(self.norm1(z)))
-        h = self.conv2(t, self.relu(self.norm2(h)))
+        h = self.conv1(t, self.activation(self.norm1(z)))
+        h = self.conv2(t, self.activation(self.norm2(h)))
         return self.norm3(h)
 
 
