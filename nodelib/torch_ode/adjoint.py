@@ -120,13 +120,13 @@ def adjoint_gradients(
     largest = float(torch.linalg.vector_norm(g, dim=1).max()) / sqrt(n)
     check_adjoint(largest, settings["atol"] or default_tolerances(torch.finfo(ys.dtype).eps)[1])
 
-    def augmented(s: Tensor, state: Tensor) -> Tensor:
+    def augmented(s: Tensor, state: Tensor, out: Tensor | None = None) -> Tensor:
         """d/ds [z, a, dL/dθ] = [f, -a ∂f/∂z, -a ∂f/∂θ], from one evaluation of f and one product with its Jacobian."""
         with torch.enable_grad():
             z = state[:n].detach().requires_grad_()
             f = form.flatten(func(s, form.unflatten(z)))
             products = vjp(f, (z, *params), -state[n : 2 * n])
-        return torch.cat([f.detach(), *(product.reshape(-1) for product in products)])
+        return torch.cat([f.detach(), *(product.reshape(-1) for product in products)], out=out)
 
     times, settings = t.detach().double().tolist(), {**settings, "options": options}
     a, sizes = g[-1], [p.numel() for p in params]
@@ -135,7 +135,7 @@ def adjoint_gradients(
     for i in range(len(times) - 1, 0, -1):
         start = torch.cat([ys[i], a, dparams])  # z starts anew from its stored value
         problem = prepare(augmented, start, [times[i], times[i - 1]], **settings)
-        problem.reads = 2 * n
+        problem.reads, problem.func.writes = 2 * n, True
         sol = run(problem)
         if dt is not None:
             dt[i] = dot(g[i], problem.f0[:n])

@@ -98,12 +98,12 @@ def checkpoint_gradients(
             clock = t.detach().requires_grad_(time_gradient)
             carried = [slope.detach().requires_grad_() for _, slope in segment.past[1:]]
             new = replace(problem, t=clock, graph=True)
-            taken, slope = take_again(new, segment, y, carried)
+            at_ends = (first == 0) + (segment.ends[1] == stop - 1)
+            taken, slope = take_again(new, segment, y, carried, to_y1=stop - first <= at_ends)
             inside = (y for _, part in outputs(new, [taken], first) for y in part)
-            results = torch.cat([taken.y1, *inside, slope])
-        own = later[0] if later else torch.zeros_like(a)
+            results = torch.cat([taken.y1, *inside, *([slope] if later else [])])
         inputs = (y, *([clock] if time_gradient else []), *carried, *params)
-        a, *parts = vjp(results, inputs, torch.cat([a, *g[first:stop], own]))
+        a, *parts = vjp(results, inputs, torch.cat([a, *g[first:stop], *later[:1]]))
         if time_gradient:
             dt = dt + parts.pop(0)
         passed = later[1:] + [torch.zeros_like(a)] * (len(carried) - len(later[1:]))
@@ -112,13 +112,18 @@ def checkpoint_gradients(
     return a + g[0], dt if time_gradient else None, dparams
 
 
-def take_again(problem: Problem, segment: Segment, y: Tensor, carried: list[Tensor]) -> tuple[Segment, Tensor]:
-    """The step of ``segment`` from the state y and the slopes it was handed; and its own first slope."""
+def take_again(
+    problem: Problem, segment: Segment, y: Tensor, carried: list[Tensor], to_y1: bool
+) -> tuple[Segment, Tensor]:
+    """The step of ``segment`` from the state y and the slopes it was handed; and its own first slope.
+
+    ``to_y1``: no output falls inside the step, so that of a Runge-Kutta step nothing but its end is needed.
+    """
     slope = first_slope(problem, segment.t, segment.ends[0], y)
     if problem.method.kind == "adams":
         known = enumerate(point for point, _ in segment.past[1:])
         past = (((segment.t, segment.ends[0]), slope), *((point, carried[j]) for j, point in known))
         return adams_segment(problem, y, segment.t, segment.t1, segment.ends, past), slope
-    stages = Stages(problem.method.tableau, problem)  # type: ignore[arg-type]
+    stages = Stages(problem.method.tableau, problem, to_y1)  # type: ignore[arg-type]
     stages.start(slope)
     return rk_segment(problem, stages, y, segment.t, segment.t1, segment.ends), slope

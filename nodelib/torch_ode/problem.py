@@ -15,7 +15,7 @@ from torch import Tensor
 from nodelib.arguments import Method, check_method, check_times, check_tolerances, default_tolerances
 from nodelib.solution import NonFiniteState, Step
 
-Func = Callable[[Any, Any], Any]
+Func = Callable[..., Any]  # (t, y) -> f
 MORE_OPTIONS = {
     "rk fixed": {"grid_constructor", "norm"},
     "adams fixed": {"grid_constructor", "norm"},
@@ -46,10 +46,13 @@ class Form:
 
 
 class Counted:
-    """func on flat states, counting its evaluations."""
+    """func on flat states, counting its evaluations.
+
+    ``writes``: func has a third argument, the vector to write its result into, which saves a copy.
+    """
 
     def __init__(self, func: Func, form: Form):
-        self.func = func
+        self.func, self.writes = func, False
         self.form, self.nfe = form, 0
         shape = form.shapes[0]
         if form.is_tuple:
@@ -57,9 +60,12 @@ class Counted:
         else:
             self.flat = func if len(shape) == 1 else lambda t, y: func(t, y.view(shape)).reshape(-1)
 
-    def __call__(self, t: Tensor, y: Tensor) -> Tensor:
+    def __call__(self, t: Tensor, y: Tensor, out: Tensor | None = None) -> Tensor:
+        """f(t, y), in the vector ``out`` where one is given."""
         self.nfe += 1
-        return self.flat(t, y)
+        if out is None:
+            return self.flat(t, y)
+        return self.func(t, y, out) if self.writes else out.copy_(self.flat(t, y))
 
 
 @dataclass
@@ -190,7 +196,7 @@ def check_state(y0: Any) -> None:
                 f"the parts of y0 must share dtype and device, got {parts[0].dtype} on {parts[0].device} "
                 f"and {part.dtype} on {part.device}"
             )
-        if not torch.isfinite(part).all():
+        if not finite(part):
             raise ValueError("y0 contains nan or inf: the solution needs a finite start")
     if not parts:
         raise ValueError("y0 is an empty tuple: there is nothing to solve for")
@@ -206,7 +212,7 @@ def tolerances(rtol: Any, atol: Any, y0: Tensor, form: Form) -> tuple[Any, Any]:
     smallest = {"rtol": float(rtol if isinstance(rtol, float) else rtol.min())}
     smallest["atol"] = float(atol if isinstance(atol, float) else atol.min())
     check_tolerances(smallest, info.eps, str(y0.dtype))
-    if not (y0.detach().abs() * rtol + atol).all():
+    if not (smallest["atol"] > 0 or (y0.detach().abs() * rtol + atol).all()):
         raise ValueError("atol = 0 leaves no tolerance to the entries of y0 that are zero: give a positive atol")
     return rtol, atol
 
@@ -249,7 +255,7 @@ def first_evaluation(counted: Counted, func: Func, t0: float, t: Any, y0: Any, f
                 f"func must return tensors on y0's device {want.device}, got {have.device}: move func or y0"
             )
     f0 = counted.form.flatten(f0).clone()  # func may return the same tensor every time
-    if not torch.isfinite(f0).all():
+    if not finite(f0):
         raise NonFiniteState(f"func returns nan or inf at its first evaluation, t = {t0:.6g}: check func and y0")
     return f0
 
@@ -268,6 +274,11 @@ def norm_of(norm: Callable[[Any], Any] | None, form: Form) -> Callable[[Tensor],
     return lambda x: max(
         n / root for n, root in zip(torch.stack(torch._foreach_norm(x.split(form.sizes))).tolist(), roots, strict=True)
     )
+
+
+def finite(x: Tensor) -> bool:
+    """Are all entries finite? Where they are, their sum is too, unless it overflows: one pass instead of five."""
+    return bool(torch.isfinite(x.detach().sum()) or torch.isfinite(x).all())
 
 
 def rms(x: Tensor) -> float:

@@ -15,7 +15,7 @@ from torch import Tensor
 from nodelib import scipy_solvers
 from nodelib.solution import NonFiniteState, Solution, Stats
 from nodelib.torch_ode.multistep import adams_steps
-from nodelib.torch_ode.problem import Form, Func, Problem, instant, prepare
+from nodelib.torch_ode.problem import Form, Func, Problem, finite, instant, prepare
 from nodelib.torch_ode.steps import Segment, adaptive_steps, fixed_steps
 
 
@@ -93,7 +93,7 @@ def steps(problem: Problem) -> Iterator[Segment]:
 
 def check_end(problem: Problem, y: Tensor) -> None:
     """Raise NonFiniteState unless the last state is finite."""
-    if not torch.isfinite(y[-1]).all():
+    if not finite(y[-1]):
         explain_overflow(problem)
 
 
@@ -101,9 +101,9 @@ def check_end(problem: Problem, y: Tensor) -> None:
 def explain_overflow(problem: Problem) -> None:
     """Solve again, stopping at the first evaluation that is not finite, and say which it was."""
 
-    def checked(t: Tensor, y: Tensor) -> Tensor:
-        f = problem.func(t, y)
-        if not torch.isfinite(f).all():
+    def checked(t: Tensor, y: Tensor, out: Tensor | None = None) -> Tensor:
+        f = problem.func(t, y, out)
+        if not finite(f):
             largest = float(y.abs().max())
             raise NonFiniteState(
                 f"func first returns nan or inf at t = {float(t):.6g}, where the largest entry of y is {largest:.3g}. "

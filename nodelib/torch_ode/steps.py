@@ -36,13 +36,16 @@ def coefficients(tableau: Tableau, dtype: torch.dtype, device: torch.device) -> 
 class Stages:
     """The slopes k of one step's stages, and for each stage the weights and the slopes it sums.
 
-    Without a graph k is one buffer (s, n), written into; with one it is a list, renewed each step.
+    Without a graph k is one buffer (s, n), written into; with one it is a list, renewed each step. ``to_y1``: the step
+    is taken for its end alone, so that the slope there, last stage of an FSAL pair, is left out.
     """
 
-    def __init__(self, tableau: Tableau, problem: Problem):
+    def __init__(self, tableau: Tableau, problem: Problem, to_y1: bool = False):
+        self.to_y1 = to_y1
         s, y = tableau.stages, problem.y0
         self.graph, self.fsal, self.dtype = problem.graph, tableau.fsal, real(y.dtype)
         self.weights, self.dense, self.c, vectors = coefficients(tableau, y.dtype, y.device)
+        self.nodes, self.numpy_dtype = np.array(tableau.c[1:], float), torch.empty(0, dtype=self.dtype).numpy().dtype
         self.k: Any = [y] * s if self.graph else torch.empty(s, y.numel(), dtype=y.dtype, device=y.device)
         if not self.graph:
             # func reads only the first ``reads`` entries; the last stage of an FSAL pair makes all of y at t + h.
@@ -60,14 +63,17 @@ class Stages:
 
     def times(self, t: Any, h: Any) -> tuple[Tensor, ...]:
         """t + c_i h for every stage but the first."""
-        return self.c.mul(h).add(t).to(self.dtype).unbind()
+        if isinstance(h, Tensor):
+            return self.c.mul(h).add(t).to(self.dtype).unbind()
+        numbers = (self.nodes * h + t).astype(self.numpy_dtype)  # cheaper than in torch
+        return torch.as_tensor(numbers, device=self.c.device).unbind()
 
     def error(self) -> Tensor:
         """Σ_i (b_i - b̂_i) k_i, without a graph."""
         if not self.graph:
             return torch.mv(self.all, self.b_err)
         with torch.no_grad():
-            return weighted(self.weights[-1], self.k)
+            return advance(torch.zeros_like(self.k[0]), 1.0, self.weights[-1], self.k)
 
 
 def rk_step(func: Func, times: Sequence[Tensor], y: Tensor, h: Any, stages: Stages) -> Tensor:
@@ -80,7 +86,7 @@ def rk_step(func: Func, times: Sequence[Tensor], y: Tensor, h: Any, stages: Stag
     y_i = y
     for time, (n, earlier, a, slot) in zip(times, stages.plan, strict=True):
         y_i = torch.addmv(y if n is None else y[:n], earlier, a, alpha=h)
-        slot.copy_(func(time, y_i))
+        func(time, y_i, slot)
     return y_i if stages.fsal else torch.addmv(y, stages.all, stages.b, alpha=h)
 
 
@@ -89,6 +95,8 @@ def rk_step_with_graph(func: Func, times: Sequence[Tensor], y: Tensor, h: Any, s
     y_i = y
     for i, time in enumerate(times, 1):
         y_i = advance(y, h, stages.weights[i], stages.k)
+        if stages.to_y1 and stages.fsal and i == len(times):
+            break
         stages.k[i] = stages.last = func(time, y_i)
     return y_i if stages.fsal else advance(y, h, stages.weights[-2], stages.k)
 
@@ -97,9 +105,11 @@ def advance(y: Tensor, h: Any, weights: Any, slopes: Any) -> Tensor:
     """y + h Σ_i w_i k_i. h may be a tensor that carries the gradient of t."""
     if isinstance(h, Tensor):
         return y + h.to(real(y.dtype)) * weighted(weights, slopes)
+    y1 = y
     for w, k in zip(weights, slopes, strict=False):
-        y = torch.add(y, k, alpha=h * float(w)) if w else y
-    return y
+        if w:
+            y1 = torch.add(y, k, alpha=h * float(w)) if y1 is y else y1.add_(k, alpha=h * float(w))
+    return y1
 
 
 def weighted(weights: Any, slopes: Any) -> Tensor:
@@ -184,7 +194,7 @@ def select_first_step(problem: Problem, order: int) -> float:
 
 def adaptive_steps(problem: Problem) -> Iterator[Segment]:
     """Steps of an embedded pair, each as long as the tolerance allows. HNW II.4."""
-    rtol, atol, log, order = problem.rtol, problem.atol, problem.log, problem.method.order
+    rtol, log, order = problem.rtol, problem.log, problem.method.order
     stages = Stages(problem.method.tableau, problem)  # type: ignore[arg-type]
     limit = problem.options.get("max_num_steps", MAX_NUM_STEPS)
     keep_ratio = problem.options.get("controller") == "PI"
@@ -192,6 +202,7 @@ def adaptive_steps(problem: Problem) -> Iterator[Segment]:
     stops, problem.jumps = stops_of(problem)
     t, t_end, y, previous = problem.times[0], problem.times[-1], problem.y0, None
     size_of_y = y.detach().abs()
+    atol = torch.as_tensor(problem.atol, dtype=size_of_y.dtype, device=y.device)
     stages.start(problem.f0)
     h = problem.options.get("first_step") or select_first_step(problem, order)
     h = max(h, 10 * EPS * abs(t)) * problem.direction
@@ -206,7 +217,8 @@ def adaptive_steps(problem: Problem) -> Iterator[Segment]:
         segment = rk_segment(problem, stages, y, t, t1, ends)
         y1 = segment.y1
         size_of_y1 = y1.detach().abs() if problem.graph else y1.abs()
-        scale = torch.maximum(size_of_y, size_of_y1).mul_(rtol).add_(atol)
+        size = torch.maximum(size_of_y, size_of_y1)
+        scale = torch.add(atol, size, alpha=rtol) if isinstance(rtol, float) else torch.addcmul(atol, size, rtol)
         ratio = abs(h) * problem.norm(stages.error().div_(scale))
         accepted = ratio <= 1 or abs(whole) <= shortest  # h may be longer by a rounding of t1
         log.append(Step(t, h, ratio, accepted))
