@@ -68,9 +68,9 @@ def _error(ax: Axes, rows: Rows) -> None:
 
 
 def _time(ax: Axes, rows: Rows) -> None:
-    """Proportional to evaluations: each solver's line has the slope of its median seconds per evaluation."""
+    """Proportional to evaluations: each solver's line has the slope of its median time per evaluation."""
     ax.set(title="b  time against evaluations", xlabel="evaluations forward (NFE-F)", ylabel="time forward (ms)")
-    most = 0.0
+    ends = []
     for solver in dict.fromkeys(row["solver"] for row in rows):
         own = [row for row in rows if row["solver"] == solver]
         colour, style, marker = SOLVER_LOOK[solver]
@@ -79,9 +79,11 @@ def _time(ax: Axes, rows: Rows) -> None:
         each, last = float(np.median(milliseconds / nfe)), float(nfe.max())
         ax.plot(nfe, milliseconds, color=colour, marker=marker, linestyle="none")
         ax.plot([0, last], [0, each * last], color=colour, linestyle=style, linewidth=1)
-        label(ax, f"{solver}\n{each:.2g} ms each", (last, each * last), colour, shift=(-6, 2))
-        most = max(most, last)
-    ax.set(xlim=(0, 1.08 * most), ylim=(0, None))
+        ends.append((each, last, f"{solver}\n{each:.2g} ms each", colour))
+    for i, (each, last, text, colour) in enumerate(sorted(ends)):  # the flatter line below, the steeper above
+        label(ax, text, (last, each * last), colour, shift=(6, -9) if i == 0 else (-7, 4))
+    ax.set_xlim(0, 1.45 * max(last for _, last, *_ in ends))
+    ax.set_ylim(0, 1.2 * max(1e3 * row["seconds"] for row in rows))
 
 
 def _backward(ax: Axes, rows: Rows) -> None:
@@ -96,10 +98,12 @@ def _backward(ax: Axes, rows: Rows) -> None:
         label(ax, name, (ends[1], factor * ends[1]), GREY, shift=(-2, -7), fontsize=8.5)
     scaled = [row for row in adjoint if row["loss"] == "unit"]
     _curves(ax, [row for row in adjoint if row["loss"] == "mean"], "nfe_forward", "nfe_backward", mfc="white")
-    for solver, (x, y) in _curves(ax, scaled, "nfe_forward", "nfe_backward").items():
-        label(ax, solver, (x[-1], y[-1]), SOLVER_LOOK[solver][0])
+    curves = _curves(ax, scaled, "nfe_forward", "nfe_backward")
     label(ax, "full: loss scaled\nempty: mean loss", (0.03, 0.97), va="top", shift=(0, 0), xycoords="axes fraction")
-    ax.set(xlim=tuple(ends), ylim=(0.4 * ends[0], 3 * max(row["nfe_backward"] for row in adjoint)))
+    ax.set(xlim=tuple(ends), ylim=(0.4 * ends[0], 4 * max(row["nfe_backward"] for row in adjoint)))
+    places = _apart(ax, [y[-1] for _, y in curves.values()])
+    for place, (solver, (x, _)) in zip(places, curves.items(), strict=True):
+        label(ax, solver, (x[-1], place), SOLVER_LOOK[solver][0], shift=(7, 0))
     _powers_of_two(ax.xaxis, forward)
     _powers_of_two(ax.yaxis, [row["nfe_backward"] for row in adjoint])
 
@@ -112,7 +116,7 @@ def _training(ax: Axes, log: Mapping[str, Sequence[float]]) -> None:
     ):
         ax.plot(log["epoch"], log[key], color=colour, linestyle=style)
         label(ax, name, (log["epoch"][-1], log[key][-1]), colour)
-    ax.set(xlim=(0, 1.32 * log["epoch"][-1]), ylim=(0, 1.15 * max(*log["nfe_forward"], *log["nfe_backward"])))
+    ax.set(xlim=(0, 1.42 * log["epoch"][-1]), ylim=(0, 1.15 * max(*log["nfe_forward"], *log["nfe_backward"])))
 
 
 def price_of_half(numbers: Mapping[str, Any]) -> Figure:
@@ -129,22 +133,27 @@ def price_of_half(numbers: Mapping[str, Any]) -> Figure:
 
 def _price(ax: Axes, rows: Rows, tol: float) -> None:
     """The error of the gradient against NFE-B / NFE-F, a line from the mean loss to the scaled one."""
-    ax.set(xscale="log", yscale="log", title=f"error of the gradient, tolerance {tol:g}")
+    ax.set(xscale="log", yscale="log", title=f"gradient at tolerance {tol:g}")
     ax.set(xlabel="NFE-B / NFE-F", ylabel="relative error of dL/dθ")
-    for solver, (colour, style, marker) in SOLVER_LOOK.items():
+    ends = {}
+    for solver in dict.fromkeys(row["solver"] for row in rows):
         own = [row for row in rows if row["solver"] == solver]
-        x, y = [ratio(row) for row in own], [row["error"] for row in own]
-        ax.plot(x, y, color=colour, linestyle=style)
-        for row, *point in zip(own, x, y, strict=True):
+        colour, style, marker = SOLVER_LOOK[solver]
+        points = [(ratio(row), row["error"]) for row in own]
+        ax.plot(*zip(*points, strict=True), color=colour, linestyle=style)
+        for row, point in zip(own, points, strict=True):
             face = "white" if row["loss"] == "mean" else colour
             ax.plot(*point, color=colour, marker=marker, mfc=face, linestyle="none")
-        label(ax, solver, (x[0], y[0]), colour, shift=(0, 9), ha="center")
+        ends[solver] = points[-1]
     ax.axvline(0.5, color=GREY, linestyle="-", linewidth=1)
-    low, high = ax.get_xlim()
-    ax.set_xlim(min(low, 0.4), 1.2 * high)
-    low, high = ax.get_ylim()
-    ax.set_ylim(low / 1.2, 1.4 * high)
-    _powers_of_two(ax.xaxis, [0.5, *(ratio(row) for row in rows)])
+    ratios, errors = [0.5, *(ratio(row) for row in rows)], [row["error"] for row in rows]
+    ax.set(xlim=(0.4, 4 * max(ratios)), ylim=(min(errors) / 1.3, 1.3 * max(errors)))
+    places = _apart(ax, [y for _, y in ends.values()])
+    for place, (solver, (x, _)) in zip(places, ends.items(), strict=True):
+        label(ax, solver, (x, place), SOLVER_LOOK[solver][0], shift=(7, 0))
+    label(ax, "half", (0.5, ax.get_ylim()[0]), GREY, shift=(3, 7))
+    _powers_of_two(ax.xaxis, ratios)
+    _plain(ax.yaxis, [m * 10.0**k for k in range(-5, 2) for m in (1, 2, 5)])
 
 
 def _share(ax: Axes, rows: Rows) -> None:
@@ -176,40 +185,48 @@ def growth(numbers: Mapping[str, Any]) -> Figure:
             ("peak memory (MB)", "time of a gradient (ms)"),
             strict=True,
         ):
-            ax.set(xscale="log", yscale="log", title=title, xlabel="residual blocks, or evaluations of f")
+            ax.set(xscale="log", yscale="log", title=title, xlabel="n: residual blocks, or evaluations of f")
             _named_by_slope(ax, numbers["rows"], of, unit)
     return fig
 
 
 def _named_by_slope(ax: Axes, rows: Mapping[str, Any], of: str, unit: float) -> None:
-    ends = []
+    names, ends = [], []
     for way, row in rows.items():
         name, colour, style, marker = WAY_LOOK[way]
         values = [value / unit for value in row[of]]
         ax.plot(row["depth"], values, color=colour, linestyle=style, marker=marker)
-        ends.append((values[-1], f"{name} {exponent(row, of):.2f}", colour))
+        names.append((rf"{name} $\propto n^{{{exponent(row, of):.2f}}}$", colour))
+        ends.append(values[-1])
     depths = rows["ResNet"]["depth"]
-    ax.set_xlim(depths[0] / 1.15, depths[-1] * 8)
+    ax.set_xlim(depths[0] / 1.15, depths[-1] * 16)
     _powers_of_two(ax.xaxis, depths)
     low, high = ax.get_ylim()
     ax.set_ylim(low, high)
-    for place, (_, text, colour) in zip(_apart([e[0] for e in ends], high / low), ends, strict=True):
+    places = _apart(ax, ends)
+    ax.set_ylim(low, max(high, 1.1 * max(places)))
+    for place, (text, colour) in zip(places, names, strict=True):
         label(ax, text, (depths[-1], place), colour, shift=(7, 0))
 
 
-def _apart(values: Sequence[float], span: float, share: float = 0.075) -> list[float]:
-    """The values, those too close moved up so that labels beside them on a logarithmic axis over ``span`` clear."""
-    gap = span**share
-    placed = list(values)
-    order = sorted(range(len(values)), key=values.__getitem__)
-    for below, above in pairwise(order):
+def _apart(ax: Axes, values: Sequence[float]) -> list[float]:
+    """The values, those too close moved up, so that labels at them on the logarithmic y axis stand clear."""
+    low, high = ax.get_ylim()
+    placed, gap = list(values), (high / low) ** 0.075
+    for below, above in pairwise(sorted(range(len(values)), key=values.__getitem__)):
         placed[above] = max(placed[above], placed[below] * gap)
     return placed
 
 
 def _powers_of_two(axis: Axis, values: Iterable[float], step: int = 1) -> None:
     """Ticks at powers of two within ``values``: decades are too far apart for so few doublings."""
-    low, high = np.log2(min(values := list(values))), np.log2(max(values))
-    axis.set_major_locator(FixedLocator((2.0 ** np.arange(np.floor(low), np.ceil(high) + 1, step)).tolist()))
+    values = list(values)
+    low, high = np.floor(np.log2(min(values))), np.ceil(np.log2(max(values)))
+    _plain(axis, (2.0 ** np.arange(low, high + 1, step)).tolist())
+
+
+def _plain(axis: Axis, ticks: Sequence[float]) -> None:
+    """These ticks and no others, written without powers."""
+    axis.set_major_locator(FixedLocator(ticks))
     axis.set_minor_locator(NullLocator())
     axis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
