@@ -42,7 +42,7 @@ def growth(z: Tensor, depths: Sequence[int] = (1, 2, 4, 8, 16, 32), repeats: int
 
     Returns "batch", "shape" (of one image in z), and "rows": for "ResNet", "backprop" (RK-Net), "checkpoint" and
     "adjoint" (ODE-Net) the lists "depth", "bytes" (the most that forward and backward pass hold at once: gradients
-    count, parameters do not) and "seconds".
+    count, parameters only where f makes a view of them) and "seconds".
     """
     rows: dict[str, Any] = {way: {"depth": [], "bytes": [], "seconds": []} for way in WAYS}
     for depth in depths:
@@ -78,6 +78,7 @@ def iteration_cost(model: nn.Module, x: Tensor, y: Tensor, repeats: int = 3) -> 
     "nfe_backward".
     """
     counts: list[int] = []
+    x = x.clone()  # of a slice, a view would count as all that it was sliced from
 
     def job() -> None:
         counts[:] = [evaluations(model)]
@@ -94,7 +95,7 @@ def iteration_cost(model: nn.Module, x: Tensor, y: Tensor, repeats: int = 3) -> 
 
 
 def peak_bytes(job: Job) -> int:
-    """The most that the tensors made by ``job()`` hold at any moment."""
+    """The most that the tensors made by ``job()`` hold at any moment, and older ones once it makes a view of them."""
     with PeakMemory() as memory:
         job()
     return memory.peak

@@ -7,7 +7,7 @@ import torch
 from nodelib import costs
 from nodelib.costs import exponent, growth, iteration_cost, middle, peak_bytes, seconds
 from nodelib.models.odenet import ODENet, RKNet
-from nodelib.models.resnet import ResNet, parameter_count
+from nodelib.models.resnet import MLP, ResNet, parameter_count
 
 DEPTHS = (8, 12, 16, 32)
 Z = torch.randn(3, 4, 4, 4, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
@@ -65,6 +65,7 @@ def test_one_iteration():
     assert adjoint["bytes"] < backprop["bytes"]
     assert none["parameters"] == parameter_count(residual)
     assert all(p.grad is None for p in net.parameters())
+    assert iteration_cost(MLP(8, 5), torch.rand(10_000, 1, 8, 8)[:4], y, repeats=1)["bytes"] < 10_000
 
 
 def test_bytes_are_those_held_at_once():

@@ -147,7 +147,9 @@ def _price(ax: Axes, rows: Rows, tol: float) -> None:
         ends[solver] = points[-1]
     ax.axvline(0.5, color=GREY, linestyle="-", linewidth=1)
     ratios, errors = [0.5, *(ratio(row) for row in rows)], [row["error"] for row in rows]
-    ax.set(xlim=(0.4, 4 * max(ratios)), ylim=(min(errors) / 1.3, 1.3 * max(errors)))
+    ax.set(xlim=(0.4, 4 * max(ratios)), ylim=(min(errors) / 1.6, 1.3 * max(errors)))
+    x, y = ends.pop("checkpoint")
+    label(ax, "checkpoint", (x, y), shift=(0, -11), ha="center")
     places = _apart(ax, [y for _, y in ends.values()])
     for place, (solver, (x, _)) in zip(places, ends.items(), strict=True):
         label(ax, solver, (x, place), SOLVER_LOOK[solver][0], shift=(7, 0))
