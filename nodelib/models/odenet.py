@@ -33,8 +33,8 @@ class TimeConv(nn.Conv2d):
 class ConvField(nn.Module):
     """f(t, z) of z' = f(t, z), for z of (batch, channels, height, width): the residual branch of a block, with time.
 
-    ``activation`` is a ReLU as in the paper's experiment unless another is given. ``nfe`` counts the evaluations; set it
-    to 0 where the count is to begin.
+    ``activation`` is a ReLU, as in the authors' example, unless another is given. ``nfe`` counts the evaluations; set
+    it to 0 where the count is to begin.
     """
 
     def __init__(self, channels: int, activation: nn.Module | None = None):
