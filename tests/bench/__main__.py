@@ -2,6 +2,6 @@
 
 import sys
 
-from tests.bench import gradients, solvers
+from tests.bench import gradients, odenet, solvers
 
-sys.exit(solvers.main() | gradients.main())
+sys.exit(solvers.main() | gradients.main() | odenet.main())

@@ -1,0 +1,36 @@
+"""An ODE-Net's training iteration, on small batches; `python -m tests.bench.odenet` says it closely."""
+
+from statistics import median
+
+import pytest
+import torch
+
+from tests.bench import odenet
+from tests.bench.solvers import ratios
+
+BATCH = 16
+LOOSE = 1.5  # other tests, and other people, use the machine at the same time
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def test_with_equal_steps_both_sides_evaluate_the_same_number_of_times():
+    races = {race.name.partition(", ")[2]: race for race in odenet.races(BATCH)}
+    for name in ("adjoint / torchdiffeq's, equal NFE", "adjoint / its pieces"):
+        assert races[name].ours() == races[name].theirs() == odenet.NFE
+    checkpoints = races["checkpoints / adjoint, equal steps"]
+    assert checkpoints.ours() == odenet.NFE - 1  # taken again, a step evaluates f at its start, and not at its end
+    assert checkpoints.theirs() == odenet.NFE
+
+
+@pytest.mark.parametrize("race", odenet.races(BATCH), ids=lambda race: race.name)
+def test_no_iteration_is_far_off_its_target(race, record_property):
+    found = median(ratios(race, pairs=5))
+    record_property("measured", f"{race.name}, batch {BATCH}: {found:.2f}, target {race.target:.2f} at 128")
+    assert found <= LOOSE * race.target
