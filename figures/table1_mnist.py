@@ -38,7 +38,8 @@ def run(model: str, s: Settings, device: str) -> None:
     name = name_of(model, s)
     torch.manual_seed(s.seed)
     network = MODELS[model]().to(device)
-    log = train(network, mnist("train"), mnist("test"), s, STATES / f"{name}.safetensors")
+    state = STATES / f"{name}.safetensors"
+    log = train(network, mnist("train"), mnist("test"), s, state)
     if dist.is_initialized() and dist.get_rank():
         return
     save_atomically(network.state_dict(), CHECKPOINTS / f"{name}.safetensors")
@@ -51,6 +52,7 @@ def run(model: str, s: Settings, device: str) -> None:
         "log": log._asdict(),
     }
     path = records.write(name, numbers, log.seconds[-1], records.describe_device(device))
+    state.unlink()  # else --again would find it finished, and train nothing
     print(f"{path.name}: test error {log.test_error[-1]:.2%} with {parameter_count(network):,} parameters")
 
 
