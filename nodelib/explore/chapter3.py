@@ -1,4 +1,4 @@
-"""Chapter 3: the two architectures as a picture, and the explorer of the trained network."""
+"""The explorer of chapter 3: a network that was trained with one solver, tested with others; and the architectures."""
 
 from collections.abc import Callable
 from typing import Any
@@ -6,155 +6,117 @@ from typing import Any
 import numpy as np
 from ipywidgets import Dropdown, IntSlider, Layout, SelectionSlider
 from matplotlib import rc_context
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
+from matplotlib.patches import Rectangle
 
-from nodelib.data.sample import mnist_sample_numbers
-from nodelib.models.odenet import ODENet
-from nodelib.models.resnet import ResNet, parameter_count
+from nodelib.data.sample import COLUMNS, mnist_sample_numbers
 
-from .chapter3_numbers import SOLVERS, STEPS, TOLERANCES, Digits, Moment, moment, recorded, sample_digits
+from .chapter3_architecture import architecture
+from .chapter3_numbers import (
+    LEVELS,
+    SOLVERS,
+    STEPS,
+    TOLERANCES,
+    Digits,
+    Moment,
+    moment,
+    recorded,
+    sample_digits,
+)  # fmt: skip
 from .live import Live
-from .style import BLUE, GREY, INK, ORANGE, RED, STYLE, VIOLET, label, text_colour
+from .style import BLUE, GREY, INK, ORANGE, PURPLE, RED, STYLE, label, text_colour
 
-LOOK = {  # colour, line style, marker
-    "dopri5": (BLUE, "-", "o"),
-    "rk4": (VIOLET, "--", "s"),
-    "midpoint": (ORANGE, "-.", "^"),
+__all__ = ["architecture", "describe", "other_solvers"]
+
+LOOK = {
     "euler": (RED, ":", "D"),
+    "midpoint": (ORANGE, "-.", "^"),
+    "rk4": (PURPLE, "--", "s"),
+    "dopri5": (BLUE, "-", "o"),
 }
-STEM = (("image", "1 × 28 × 28"), ("conv 3 × 3", "64 × 26 × 26"), ("conv 4 × 4, ↓2", "64 × 13 × 13"),
-        ("conv 4 × 4, ↓2", "64 × 6 × 6"))  # fmt: skip
-
-
-def architecture() -> Figure:
-    """ResNet above, ODE-Net below, with the stem and the head that they share between them; parameters are counted."""
-    resnet, odenet = ResNet(), ODENet()
-    parts = {name: parameter_count(part) for name, part in resnet.named_children()}
-    with rc_context(STYLE):
-        fig = Figure(figsize=(8.8, 3.9), layout="none")
-        ax = fig.add_axes((0, 0, 1, 1))
-        ax.set(xlim=(0, 8.8), ylim=(0, 3.9))
-        ax.axis("off")
-        for i, (what, shape) in enumerate(STEM):
-            _box(ax, (0.1 + 0.92 * i, 1.55), (0.8, 0.8), f"{what.replace(', ', chr(10))}\n{shape}", GREY)
-        ax.text(1.9, 2.5, f"stem: {parts['stem']:,} parameters", ha="center", fontsize=9.5)
-        _box(ax, (7.75, 1.55), (0.95, 0.8), "average,\nlinear\n10 scores", GREY)
-        ax.text(8.22, 2.5, f"head: {parts['head']:,}", ha="center", fontsize=9.5)
-        _blocks(ax, 2.75, parts["body"] // 6)
-        _flow(ax, 0.75, parameter_count(odenet.body))  # type: ignore[arg-type]
-        for y in (2.95, 0.95):
-            _arrow(ax, (3.68, 1.95 + 0.15 * np.sign(y - 2)), (4.0, y), GREY)
-            _arrow(ax, (7.45, y), (7.75, 1.95 + 0.15 * np.sign(y - 2)), GREY)
-    return fig
-
-
-def _box(ax: Axes, at: tuple[float, float], size: tuple[float, float], text: str, colour: str) -> None:
-    look = {"boxstyle": "round,pad=0,rounding_size=0.06", "facecolor": "white", "edgecolor": colour, "linewidth": 1.4}
-    ax.add_patch(FancyBboxPatch(at, *size, **look))
-    ax.text(at[0] + size[0] / 2, at[1] + size[1] / 2, text, ha="center", va="center", fontsize=8.2, linespacing=1.35)
-
-
-def _arrow(ax: Axes, start: tuple[float, float], end: tuple[float, float], colour: str, bend: float = 0.0) -> None:
-    look = {"arrowstyle": "-|>", "mutation_scale": 10, "shrinkA": 0, "shrinkB": 0, "lw": 1.4}
-    ax.add_patch(FancyArrowPatch(start, end, color=colour, connectionstyle=f"arc3,rad={bend}", **look))
-
-
-def _blocks(ax: Axes, y: float, parameters: int) -> None:
-    """Six residual blocks in a row, each a box with the identity around it."""
-    for i in range(6):
-        x = 4.08 + 0.57 * i
-        _box(ax, (x, y), (0.36, 0.4), f"$g_{i + 1}$", BLUE)
-        _arrow(ax, (x - 0.1, y + 0.2), (x + 0.46, y + 0.2), INK, -0.85)
-    text = f"ResNet: h ← h + g(h), six blocks of {parameters:,} parameters"
-    ax.text(5.72, y + 0.8, text, ha="center", fontsize=9.5, color=text_colour(BLUE))
-
-
-def _flow(ax: Axes, y: float, parameters: int) -> None:
-    """One curve from t = 0 to 1, with the times at which a solver looks at the field."""
-    t = np.linspace(0, 1, 200)
-    ax.plot(4.05 + 3.35 * t, y + 0.2 + 0.22 * np.sin(2 * np.pi * t) * (1 - 0.4 * t), color=RED, lw=2.2, linestyle="-")
-    seen = np.array([0, 0.06, 0.09, 0.24, 0.27, 0.3, 0.42, 0.5, 0.69, 0.75, 0.84, 1.0])
-    heights = y + 0.2 + 0.22 * np.sin(2 * np.pi * seen) * (1 - 0.4 * seen)
-    ax.plot(4.05 + 3.35 * seen, heights, "o", color=INK, ms=4, linestyle="none")
-    for s, text in ((0.0, "t = 0"), (1.0, "t = 1")):
-        ax.text(4.05 + 3.35 * s, y - 0.22, text, ha="center", fontsize=9)
-    text = f"ODE-Net: dz/dt = f(t, z), one field of {parameters:,} parameters;\na solver chooses where to look (dots)"
-    ax.text(5.72, y - 0.38, text, ha="center", va="top", fontsize=9.5, color=text_colour(RED), linespacing=1.4)
+# A hard image: Euler's two steps miss what four of them find.
+START = {"solver": "euler", "level": 1, "image": 23}
 
 
 def describe(m: Moment) -> str:
-    level = f"tolerance {TOLERANCES[m.level]:.0e}" if m.solver == "dopri5" else _plural(STEPS[m.level], "step")
-    says = m.path.says[-1, m.image]
+    """The sentence under the explorer."""
+    how = f"at tolerance 1e-{m.level + 1}" if m.solver == "dopri5" else f"with {_plural(STEPS[m.level], 'step')}"
+    exact = int(m.exact.says[-1, m.image].argmax())
     return (
-        f"{m.solver}, {level}, {_plural(m.row['nfe'], 'evaluation')}: of 10,000 test images {m.row['accuracy']:.2%} are "
-        f"right, and {m.row['changed']:.2%} get another class than by a tight solve. Image {m.image}, a {m.label}: z(1) "
-        f"is {m.path.error[m.image]:.0%} away from the exact one, and the head says {says.argmax()}."
+        f"{m.solver} {how}, {_plural(m.row['nfe'], 'evaluation')}: {m.row['accuracy']:.2%} of the test images right; "
+        f"{m.row['changed']:.2%} get another class than by a tight solve. This {m.label} is read as {m.said[m.image]}; "
+        f"the tight solve says {exact}, from t = {m.settled:.3g} on."
     )
 
 
 def _plural(count: float, what: str) -> str:
-    return f"{count:.0f} {what}{'' if count == 1 else 's'}"
+    return f"{count:.0f} {what}{'s' * (round(count) != 1)}"
 
 
 def other_solvers(
-    number: str = "3.7", digits: Digits | None = None, rows: list[dict[str, Any]] | None = None
+    number: str = "3.7", digits: Digits | None = None, record: dict[str, Any] | None = None
 ) -> Live[Moment]:
-    """The trained ODE-Net by any solver: accuracy on the test set, and one digit on its way. Figure ``number``.
+    """The trained ODE-Net by any solver: its test error, and one digit on its way. Figure ``number``.
 
-    ``digits`` and ``rows`` (of ``chapter3_numbers.measure``) are those of the trained network unless others are given.
+    ``digits`` and ``record`` (of ``measure``) are those of the trained network on MNIST unless others are given.
     """
-    digits = digits or sample_digits()
-    rows = rows or recorded()["rows"]
-    for solver in SOLVERS:
-        for level in range(len(STEPS)):
-            digits.path(solver, level)  # now, so that no move of a control waits for it
+    digits, record = digits or sample_digits(), record or recorded()
+    paths = [digits.path(solver, level) for solver in SOLVERS for level in LEVELS]  # before a control waits for it
     with rc_context(STYLE):
-        fig = Figure(figsize=(8.8, 5.6))
-        axes = fig.subplot_mosaic([["accuracy", "digit"], ["plane", "says"]], width_ratios=[1.25, 1])
+        fig = Figure(figsize=(8.8, 6.2))
+        axes = fig.subplot_mosaic(
+            [["errors", "digit", "sheet"], ["plane", "says", "says"]],
+            width_ratios=[1.32, 0.62, 0.5],
+            height_ratios=[1, 1.15],
+        )
         movers = [
-            _accuracy(axes["accuracy"], rows),
-            _image(axes["digit"], digits),
-            _plane(axes["plane"], digits),
-            _says(axes["says"]),
+            _errors(axes["errors"], record),
+            _digit(axes["digit"], digits),
+            _sheet(axes["sheet"], digits),
+            _plane(axes["plane"], digits, np.concatenate([path.plane for path in paths])),
+            _says(axes["says"], record),
         ]
-    wide = {"style": {"description_width": "initial"}}
-    levels = [(f"{n} or 1e-{level + 1}", level) for level, n in enumerate(STEPS)]
+    names = [(f"{STEPS[i]} or {TOLERANCES[i]:.0e}".replace("e-0", "e-"), i) for i in LEVELS]
+    last = len(digits.images.y) - 1
     controls = {
-        "solver": Dropdown(value="euler", options=SOLVERS, description="solver"),
+        "solver": Dropdown(value=START["solver"], options=SOLVERS, description="solver"),
         "level": SelectionSlider(
-            value=1, options=levels, description="steps, or dopri5's tolerance", layout=Layout(width="30em"), **wide
+            value=START["level"],
+            options=names,
+            description="steps, or dopri5's tolerance",
+            style={"description_width": "initial"},
+            layout=Layout(width="32em"),
         ),
-        "image": IntSlider(value=13, min=0, max=len(digits.images.y) - 1, description="image"),
+        "image": IntSlider(value=min(START["image"], last), min=0, max=last, description="image"),
     }
+
+    def compute(solver: str, level: int, image: int) -> Moment:
+        return moment(digits, record, solver, level, image)
 
     def draw(m: Moment) -> None:
         for move in movers:
             move(m)
 
-    def compute(solver: str, level: int, image: int) -> Moment:
-        return moment(digits, rows, solver, level, image)
-
     return Live(fig, controls, compute, draw, lambda m: f"Figure {number}. {describe(m)}")
 
 
-def _accuracy(ax: Any, rows: list[dict[str, Any]]) -> Callable[[Moment], None]:
-    """Wrong answers against evaluations, one line a solver, and a ring at the present one."""
+def _errors(ax: Any, record: dict[str, Any]) -> Callable[[Moment], None]:
+    """Test error against evaluations, one line a solver, and a ring around the present setting."""
+    exact = 100 * (1 - record["exact"]["accuracy"])
+    errors = [100 * (1 - row["accuracy"]) for row in record["rows"]]
+    ax.axhline(exact, color=GREY, lw=1.2)
+    label(ax, f"a tight solve: {exact:.2f} %", (0.85, exact), shift=(0, -8), fontsize=9)
     for solver, (colour, style, marker) in LOOK.items():
-        own = [row for row in rows if row["solver"] == solver]
-        x, y = [row["nfe"] for row in own], [100 * (1 - row["accuracy"]) for row in own]
-        ax.loglog(x, y, linestyle=style, marker=marker, color=colour, label=solver)
-    tight = 100 * (1 - rows[0]["accuracy"])
-    ax.axhline(tight, color=GREY, lw=1)
-    ax.set(xlabel="evaluations of f", ylabel="test error (%)", title="10,000 test images", xlim=(0.8, 110))
+        own = [(row["nfe"], 100 * (1 - row["accuracy"])) for row in record["rows"] if row["solver"] == solver]
+        ax.loglog(*np.transpose(own), linestyle=style, marker=marker, color=colour, label=solver)
+    ax.set(xlabel="evaluations of f", ylabel="test error (%)", xlim=(0.8, 110), ylim=(exact / 1.5, 1.4 * max(errors)))
+    ax.set_title(f"all {record['images']:,} test images" if "images" in record else "test images")
     ax.set_xticks([1, 2, 4, 8, 16, 32, 64], ["1", "2", "4", "8", "16", "32", "64"])
-    most = max(100 * (1 - row["accuracy"]) for row in rows)
-    ticks = [tick for tick in (0.2, 0.5, 1, 2, 5, 10, 20, 50, 100) if tight / 2 < tick < 2 * most]
+    ticks = [tick for tick in (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100) if exact / 1.5 < tick < 1.4 * max(errors)]
     ax.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
     ax.minorticks_off()
-    ax.legend(fontsize=9, handlelength=3)
-    (ring,) = ax.plot([], [], "o", ms=13, mfc="none", mec=INK, mew=1.8, animated=True)
+    ax.legend(handlelength=3.2)
+    (ring,) = ax.plot([], [], "o", ms=14, mfc="none", mec=INK, mew=1.8, animated=True)
 
     def move(m: Moment) -> None:
         ring.set_data([m.row["nfe"]], [100 * (1 - m.row["accuracy"])])
@@ -162,62 +124,99 @@ def _accuracy(ax: Any, rows: list[dict[str, Any]]) -> Callable[[Moment], None]:
     return move
 
 
-def _image(ax: Any, digits: Digits) -> Callable[[Moment], None]:
+def _digit(ax: Any, digits: Digits) -> Callable[[Moment], None]:
+    """The image, and how it is read."""
     side = digits.images.side
     picture = ax.imshow(np.zeros((side, side)), cmap="gray_r", vmin=0, vmax=1, animated=True)
-    ax.axis("off")
-    (name, said) = (label(ax, "", (1.06, y), shift=(0, 0), xycoords="axes fraction", animated=True) for y in (0.8, 0.4))
+    ax.set(xticks=[], yticks=[])
+    ax.grid(False)
+    ax.spines[:].set_visible(True)
+    look = {"shift": (0, 0), "xycoords": "axes fraction", "ha": "center", "animated": True}
+    above, below = label(ax, "", (0.5, 1.1), **look), label(ax, "", (0.5, -0.12), **look)
     places = mnist_sample_numbers()
 
     def move(m: Moment) -> None:
         picture.set_data(digits.images.x[m.image, 0].numpy())
-        place = f"\nno. {places[m.image]:,}\nof MNIST's\ntest set" if m.image < len(places) else ""
-        name.set_text(f"a {m.label}{place}")
-        says = m.path.says[-1, m.image]
-        said.set_text(f"read as {says.argmax()}\nwith {says.max():.0%}")
+        above.set_text(f"a {m.label}: test image {places[m.image]:,}" if m.image < len(places) else f"a {m.label}")
+        below.set_text(f"read as {m.said[m.image]}, {m.path.says[-1, m.image].max():.0%}")
+        below.set_color(INK if m.said[m.image] == m.label else text_colour(RED))
 
     return move
 
 
-def _plane(ax: Any, digits: Digits) -> Callable[[Moment], None]:
-    """All exact paths in grey, the image's own in ink, and the solver's points."""
+def _sheet(ax: Any, digits: Digits) -> Callable[[Moment], None]:
+    """All images, row by row; the chosen one framed, those that are misread marked."""
+    x, side = digits.images.x[:, 0], digits.images.side
+    rows = -(-len(x) // COLUMNS)
+    sheet = np.zeros((rows * COLUMNS, side, side))
+    sheet[: len(x)] = x.numpy()
+    sheet = sheet.reshape(rows, COLUMNS, side, side).swapaxes(1, 2).reshape(rows * side, -1)
+    ax.imshow(sheet, cmap="gray_r", vmin=0, vmax=1, extent=(0, COLUMNS, rows, 0))
+    ax.axis("off")
+    ax.set_title("misread: red", fontsize=9.5)
+    wrong = [
+        ax.add_patch(Rectangle((i % COLUMNS, i // COLUMNS), 1, 1, color=RED, alpha=0.45, lw=0, animated=True))
+        for i in range(len(x))
+    ]
+    frame = ax.add_patch(Rectangle((0, 0), 1, 1, fill=False, edgecolor=INK, lw=1.6, animated=True, zorder=3))
+
+    def move(m: Moment) -> None:
+        for patch, said, digit in zip(wrong, m.said, digits.images.y.tolist(), strict=True):
+            patch.set_visible(said != digit)
+        frame.set_xy((m.image % COLUMNS, m.image // COLUMNS))
+
+    return move
+
+
+def _plane(ax: Any, digits: Digits, points: np.ndarray) -> Callable[[Moment], None]:
+    """All exact paths in grey, with their digits at the ends; the chosen one's, exact and by the solver's steps."""
     paths = digits.exact.plane
-    ax.plot(*paths.transpose(2, 0, 1), "-", color=GREY, lw=0.6, alpha=0.6)
-    ends = digits.exact.plane[-1]
-    for end, digit in zip(ends, digits.images.y.tolist(), strict=True):
-        ax.text(*end, str(digit), fontsize=7.5, color="#666666", ha="center", va="center")
-    low, high = paths.min((0, 1)), paths.max((0, 1))
-    room = 0.12 * (high - low)
+    ax.plot(*paths.transpose(2, 0, 1), "-", color=GREY, lw=0.7, alpha=0.7)
+    for end, digit in zip(paths[-1], digits.images.y.tolist(), strict=True):
+        ax.text(*end, str(digit), fontsize=8, color="#555555", ha="center", va="center")
+    points = np.concatenate([points, paths])
+    low, high = points.min((0, 1)), points.max((0, 1))
+    room = 0.06 * (high - low)
     ax.set(xlim=(low[0] - room[0], high[0] + room[0]), ylim=(low[1] - room[1], high[1] + room[1]))
-    ax.set(xlabel="first component of z(t)", ylabel="second", title="fifty digits on their way (grey: exact)")
-    (exact,) = ax.plot([], [], "-", color=INK, lw=1.6, animated=True)
-    (own,) = ax.plot([], [], "o-", color=RED, lw=1.0, ms=4.5, animated=True)
+    ax.set(xlabel="ten scores, first principal component", ylabel="second", title="digits on their way from t = 0 to 1")
+    (exact,) = ax.plot([], [], "-", color=INK, lw=2, animated=True)
+    lines = {
+        solver: ax.plot([], [], marker=marker, linestyle=style, color=colour, lw=1.6, ms=6, mec="white", animated=True)[
+            0
+        ]
+        for solver, (colour, style, marker) in LOOK.items()
+    }
 
     def move(m: Moment) -> None:
         exact.set_data(*m.exact.plane[:, m.image].T)
-        own.set_data(*m.path.plane[:, m.image].T)
-        own.set_color(LOOK[m.solver][0])
+        for solver, line in lines.items():
+            line.set_data(*(m.path.plane[:, m.image].T if solver == m.solver else ([], [])))
 
     return move
 
 
-def _says(ax: Any) -> Callable[[Moment], None]:
-    """The probability at t of the true digit and of its strongest rival at the end: exact (lines), by the solver."""
-    colours = (BLUE, ORANGE)
-    lines = [ax.plot([], [], "-", color=colour, lw=1.8, animated=True)[0] for colour in colours]
-    looks = zip(colours, "os", strict=True)
-    points = [ax.plot([], [], mark, color=colour, ms=5, animated=True)[0] for colour, mark in looks]
-    names = [label(ax, "", (1, 0), colour, shift=(5, 0), animated=True) for colour in colours]
-    ax.set(xlabel="t", ylabel="probability", title="what the head says at t", xlim=(-0.02, 1.14), ylim=(-0.03, 1.05))
+def _says(ax: Any, record: dict[str, Any]) -> Callable[[Moment], None]:
+    """What the head would say at t of the true digit and of the strongest other, exact and at the solver's steps."""
+    stopped = record["stopped"]
+    ax.plot(stopped["t"], stopped["accuracy"], "--", color=GREY, lw=1.4, label="accuracy, all")
+    looks = ((BLUE, "-", "o"), (ORANGE, "-.", "s"))
+    lines = [ax.plot([], [], style, color=colour, lw=1.8, animated=True)[0] for colour, style, _ in looks]
+    dots = [ax.plot([], [], mark, color=colour, ms=6, mec="white", animated=True)[0] for colour, _, mark in looks]
+    names = [label(ax, "", (1, 0), colour, shift=(7, 0), animated=True, fontsize=11) for colour, _, _ in looks]
+    ax.plot([], [], "-", color=INK, label="this one, exact")
+    ax.plot([], [], "o", color=INK, ms=5, label="solver")
+    ax.legend(loc="upper left", ncols=3, fontsize=9, handlelength=1.6, columnspacing=1.0, borderaxespad=0)
+    ax.set(xlabel="t", ylabel="probability", title="what the head says at t", xlim=(-0.03, 1.12), ylim=(-0.04, 1.2))
+    ax.set_yticks([0, 0.25, 0.5, 0.75, 1])
     ax.set_xticks([0, 0.25, 0.5, 0.75, 1], ["0", "¼", "½", "¾", "1"])
 
     def move(m: Moment) -> None:
         says = m.exact.says[:, m.image]
-        other = int(np.argsort(says[-1])[-1 if says[-1].argmax() != m.label else -2])
-        for digit, line, dots, name in zip((m.label, other), lines, points, names, strict=True):
+        other = max((digit for digit in range(10) if digit != m.label), key=lambda digit: says[-1, digit])
+        for digit, line, points, name in zip((m.label, other), lines, dots, names, strict=True):
             line.set_data(m.exact.t, says[:, digit])
-            dots.set_data(m.path.t, m.path.says[:, m.image, digit])
+            points.set_data(m.path.t, m.path.says[:, m.image, digit])
             name.set_text(str(digit))
-            name.xy = (1, float(says[-1, digit]))
+            name.xy = 1, says[-1, digit]
 
     return move
