@@ -105,7 +105,7 @@ def _errors(ax: Any, record: dict[str, Any]) -> Callable[[Moment], None]:
     exact = 100 * (1 - record["exact"]["accuracy"])
     errors = [100 * (1 - row["accuracy"]) for row in record["rows"]]
     ax.axhline(exact, color=GREY, lw=1.2)
-    label(ax, f"a tight solve: {exact:.2f} %", (0.85, exact), shift=(0, -8), fontsize=9)
+    label(ax, f"a tight solve: {exact:.2f} %", (105, exact), shift=(0, -11), ha="right", fontsize=9)
     for solver, (colour, style, marker) in LOOK.items():
         own = [(row["nfe"], 100 * (1 - row["accuracy"])) for row in record["rows"] if row["solver"] == solver]
         ax.loglog(*np.transpose(own), linestyle=style, marker=marker, color=colour, label=solver)
