@@ -1,3 +1,6 @@
+# pyright: reportAttributeAccessIssue=false, reportArgumentType=false, reportCallIssue=false
+# pyright: reportIncompatibleMethodOverride=false
+# (torch types the children of a Module as Tensor | Module)
 """The sets of images: the digits, MNIST's files checked, fetched and missed, and the random shifts of training."""
 
 import gzip

@@ -1,3 +1,6 @@
+# pyright: reportAttributeAccessIssue=false, reportArgumentType=false, reportCallIssue=false
+# pyright: reportIncompatibleMethodOverride=false
+# (torch types the children of a Module as Tensor | Module)
 """The networks of chapter 3: their sizes, what time and norm do in them, and that their gradients agree."""
 
 import pytest

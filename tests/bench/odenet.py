@@ -1,3 +1,6 @@
+# pyright: reportAttributeAccessIssue=false, reportArgumentType=false, reportCallIssue=false
+# pyright: reportIncompatibleMethodOverride=false
+# (torch types the children of a Module as Tensor | Module)
 """How fast a training iteration of the ODE-Net is: `python -m tests.bench.odenet`, or `python run.py bench`.
 
 The network of chapter 3 on a batch of 128 images of MNIST's size, tolerance 1e-3, adjoint, SGD with momentum. It races
