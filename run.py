@@ -126,7 +126,7 @@ def test(*arguments: str) -> int:
 
 
 def notebooks(*names: str) -> int:
-    return python("-m", "nodelib.refresh", *names)
+    return python("-m", "nodelib.workbook.refresh", *names)
 
 
 def figures(*names: str) -> int:

@@ -5,8 +5,8 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 
-from nodelib.explore import style
 from nodelib.numpy_ode import odeint, solve
+from nodelib.workbook import style
 
 STARTS = np.array([-1.9, -1.2, -0.5, 0.2, 0.9])
 DEPTH = 5.0

@@ -12,10 +12,10 @@ import argparse
 import time
 from pathlib import Path
 
-from nodelib import nfe, records
+from nodelib.chapters.chapter3.figures import figure3, price_of_half
 from nodelib.data.mnist import mnist
-from nodelib.explore.chapter3_figures import figure3, price_of_half
-from nodelib.memory import keep_freed_memory
+from nodelib.experiments import nfe, records
+from nodelib.experiments.memory import keep_freed_memory
 from nodelib.models.table1 import trained
 
 FORWARD = (1e-1, 1e-2, 1e-3, 1e-4, 1e-5)

@@ -14,10 +14,10 @@ from pathlib import Path
 
 import torch
 
-from nodelib import costs, records
+from nodelib.chapters.chapter3.figures import growth
 from nodelib.data.mnist import mnist
-from nodelib.explore.chapter3_figures import growth
-from nodelib.memory import keep_freed_memory
+from nodelib.experiments import costs, records
+from nodelib.experiments.memory import keep_freed_memory
 from nodelib.models.table1 import MODELS, trained
 
 

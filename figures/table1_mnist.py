@@ -17,12 +17,12 @@ from pathlib import Path
 import torch
 import torch.distributed as dist
 
-from nodelib import records
 from nodelib.data.mnist import mnist
-from nodelib.memory import keep_freed_memory
+from nodelib.experiments import records
+from nodelib.experiments.memory import keep_freed_memory
+from nodelib.experiments.training import Settings, save_atomically, train
 from nodelib.models.resnet import parameter_count
 from nodelib.models.table1 import CHECKPOINTS, MODELS
-from nodelib.training import Settings, save_atomically, train
 
 STATES = Path(__file__).parent / "states"  # of unfinished runs; not in git
 

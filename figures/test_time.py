@@ -10,10 +10,10 @@ figures/records/mnist_test_time.json, which the explorer of chapter 3 shows.
 import argparse
 import time
 
-from nodelib import records
+from nodelib.chapters.chapter3.numbers import RUN, measure
 from nodelib.data.mnist import mnist
-from nodelib.explore.chapter3_numbers import RUN, measure
-from nodelib.memory import keep_freed_memory
+from nodelib.experiments import records
+from nodelib.experiments.memory import keep_freed_memory
 from nodelib.models.table1 import trained
 
 

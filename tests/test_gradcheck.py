@@ -10,7 +10,7 @@ import torch
 
 from nodelib.gradcheck import GradientTable, Row, check_gradient
 from nodelib.numpy_ode.adjoint import adjoint_gradients
-from tests.ways import THETA, WAYS, Y0, Way, every_output, swirl
+from tests.twins.ways import THETA, WAYS, Y0, Way, every_output, swirl
 
 Gradients = tuple[np.ndarray, np.ndarray, list[np.ndarray]]
 T = np.array([0.1, 0.4, 0.7, 1.2])

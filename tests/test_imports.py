@@ -16,8 +16,19 @@ import {module}
 print(time.perf_counter() - start)
 print(*sys.modules)
 """
-# the ground floor, which both twins stand on
-GROUND = {"nodelib.tableaus", "nodelib.arguments", "nodelib.controller", "nodelib.solution", "nodelib.scipy_solvers"}
+# The layout: each room of ``nodelib``, from the ground up, and the rooms below that it may import from.
+MAY_IMPORT = {
+    "common": (),
+    "data": (),
+    "one_page": (),
+    "numpy_ode": ("common",),
+    "torch_ode": ("common",),
+    "gradcheck": ("numpy_ode", "torch_ode"),
+    "models": ("common", "torch_ode"),
+    "experiments": ("common", "data", "torch_ode", "models"),
+    "workbook": ("data",),  # the book's tools know no solver and no network
+    "chapters": ("common", "data", "numpy_ode", "torch_ode", "models", "experiments", "workbook"),
+}
 
 
 def seconds_and_modules(module):
@@ -62,15 +73,27 @@ def imported(path):
     return {name for name in names if name.startswith("nodelib.")}
 
 
-@pytest.mark.parametrize("name", sorted(GROUND))
-def test_ground_floor_imports_only_itself(name):
-    path = ROOT / f"{name.replace('.', '/')}.py"
-    assert {".".join(found.split(".")[:2]) for found in imported(path)} <= GROUND
+def rooms():
+    """(room, file) for every module of the package."""
+    package = ROOT / "nodelib"
+    return [(path.relative_to(package).parts[0].removesuffix(".py"), path) for path in sorted(package.rglob("*.py"))]
 
 
-@pytest.mark.parametrize(("twin", "other"), [("numpy_ode", "torch_ode"), ("torch_ode", "numpy_ode")])
-def test_twins_import_the_ground_floor_and_not_each_other(twin, other):
-    for path in (ROOT / "nodelib" / twin).glob("*.py"):
-        found = {".".join(name.split(".")[:2]) for name in imported(path)}
-        assert f"nodelib.{other}" not in found
-        assert not found & {"nodelib.explore", "nodelib.models", "nodelib.data", "nodelib.exercises"}
+def test_every_room_stands_above_those_that_it_may_import_from():
+    order = list(MAY_IMPORT)
+    assert {room for room, _ in rooms()} - {"__init__"} == set(order)
+    assert all(order.index(below) < order.index(room) for room, may in MAY_IMPORT.items() for below in may)
+
+
+@pytest.mark.parametrize("room", MAY_IMPORT)
+def test_a_room_imports_only_from_those_below_it(room):
+    for path in (path for name, path in rooms() if name == room):
+        found = {name.split(".")[1] for name in imported(path)} - {room}
+        assert found <= set(MAY_IMPORT[room]), f"{path.relative_to(ROOT)} imports from {found - set(MAY_IMPORT[room])}"
+
+
+def test_no_chapter_imports_from_another():
+    for room, path in rooms():
+        if room == "chapters" and path.parent.name != "chapters":
+            others = {name.split(".")[2] for name in imported(path) if name.startswith("nodelib.chapters.")}
+            assert others <= {path.parent.name}

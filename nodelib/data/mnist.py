@@ -12,8 +12,8 @@ import numpy as np
 import pooch
 import torch
 
+from nodelib.data.folders import mnist_folders
 from nodelib.data.images import Images
-from nodelib.machine import mnist_folders
 
 SOURCE = "https://ossci-datasets.s3.amazonaws.com/mnist/"
 SHA256 = {

@@ -1,6 +1,6 @@
 """ODE solvers in numpy, written to be read. ``nodelib.torch_ode`` has the same names, to be used."""
 
-from nodelib.arguments import METHODS
+from nodelib.common.arguments import METHODS
 from nodelib.numpy_ode.adjoint import odeint_adjoint
 from nodelib.numpy_ode.checkpoint import odeint_checkpoint
 from nodelib.numpy_ode.solve import odeint, solve

@@ -17,8 +17,8 @@ from autograd.builtins import SequenceBox
 from autograd.extend import defvjp_argnums, primitive
 from autograd.tracer import getval, isbox
 
-from nodelib.arguments import METHODS, adjoint_settings, check_adjoint, default_tolerances
-from nodelib.controller import next_first_step
+from nodelib.common.arguments import METHODS, adjoint_settings, check_adjoint, default_tolerances
+from nodelib.common.controller import next_first_step
 from nodelib.numpy_ode.problem import MORE_OPTIONS, Array, rms
 from nodelib.numpy_ode.solve import odeint, solve
 

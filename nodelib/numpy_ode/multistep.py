@@ -16,10 +16,10 @@ from typing import Any
 import numpy as np
 from autograd.tracer import getval, isbox
 
+from nodelib.common.solution import FixedPointFailed, Step
+from nodelib.common.tableaus import TABLEAUS
 from nodelib.numpy_ode.problem import Array, Problem
 from nodelib.numpy_ode.steps import Segment, Stages, advance, grid, rk_segment
-from nodelib.solution import FixedPointFailed, Step
-from nodelib.tableaus import TABLEAUS
 
 
 @cache

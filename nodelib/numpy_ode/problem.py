@@ -14,8 +14,8 @@ import numpy as np
 from autograd.tracer import getval, isbox
 from numpy.typing import NDArray
 
-from nodelib.arguments import Method, check_method, check_times, check_tolerances, default_tolerances
-from nodelib.solution import NonFiniteState, Step
+from nodelib.common.arguments import Method, check_method, check_times, check_tolerances, default_tolerances
+from nodelib.common.solution import NonFiniteState, Step
 
 Array = NDArray[Any]
 Func = Callable[[Any, Any], Any]

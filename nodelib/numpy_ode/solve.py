@@ -11,11 +11,11 @@ import autograd.numpy as anp
 import numpy as np
 from autograd.tracer import getval
 
-from nodelib import scipy_solvers
+from nodelib.common import scipy_solvers
+from nodelib.common.solution import NonFiniteState, Solution, Stats
 from nodelib.numpy_ode.multistep import adams_steps
 from nodelib.numpy_ode.problem import Counted, Func, Problem, prepare
 from nodelib.numpy_ode.steps import Segment, adaptive_steps, fixed_steps
-from nodelib.solution import NonFiniteState, Solution, Stats
 
 
 def odeint(func: Func, y0: Any, t: Any, *, method: str = "dopri5", rtol=None, atol=None, options=None) -> Any:

@@ -12,11 +12,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from autograd.tracer import getval, isbox
 
-from nodelib.arguments import MAX_NUM_STEPS
-from nodelib.controller import first_step, step_factor, trial_step
+from nodelib.common.arguments import MAX_NUM_STEPS
+from nodelib.common.controller import first_step, step_factor, trial_step
+from nodelib.common.solution import Step, Symptoms, examine
+from nodelib.common.tableaus import Tableau
 from nodelib.numpy_ode.problem import Array, Func, Problem
-from nodelib.solution import Step, Symptoms, examine
-from nodelib.tableaus import Tableau
 
 EPS = float(np.finfo(np.float64).eps)
 

@@ -1,6 +1,6 @@
 """ODE solvers in torch, to be used on CPU and GPU. ``nodelib.numpy_ode`` has the same names, to be read."""
 
-from nodelib.arguments import METHODS
+from nodelib.common.arguments import METHODS
 from nodelib.torch_ode.adjoint import odeint_adjoint
 from nodelib.torch_ode.checkpoint import odeint_checkpoint
 from nodelib.torch_ode.solve import odeint, solve

@@ -17,8 +17,8 @@ from warnings import warn
 import torch
 from torch import Tensor
 
-from nodelib.arguments import METHODS, adjoint_settings, check_adjoint, default_tolerances
-from nodelib.controller import next_first_step
+from nodelib.common.arguments import METHODS, adjoint_settings, check_adjoint, default_tolerances
+from nodelib.common.controller import next_first_step
 from nodelib.torch_ode.problem import MORE_OPTIONS, Form, check_state, instant, norm_of, prepare
 from nodelib.torch_ode.solve import run
 

@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from nodelib.solution import FixedPointFailed, Step
-from nodelib.tableaus import TABLEAUS
+from nodelib.common.solution import FixedPointFailed, Step
+from nodelib.common.tableaus import TABLEAUS
 from nodelib.torch_ode.problem import Problem, instant, real
 from nodelib.torch_ode.steps import Segment, Stages, advance, first_slope, grid, rk_segment, weighted
 

@@ -12,8 +12,8 @@ from warnings import warn
 import torch
 from torch import Tensor
 
-from nodelib.arguments import Method, check_method, check_times, check_tolerances, default_tolerances
-from nodelib.solution import NonFiniteState, Step
+from nodelib.common.arguments import Method, check_method, check_times, check_tolerances, default_tolerances
+from nodelib.common.solution import NonFiniteState, Step
 
 Func = Callable[..., Any]  # (t, y) -> f
 MORE_OPTIONS = {

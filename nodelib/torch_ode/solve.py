@@ -12,8 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nodelib import scipy_solvers
-from nodelib.solution import NonFiniteState, Solution, Stats
+from nodelib.common import scipy_solvers
+from nodelib.common.solution import NonFiniteState, Solution, Stats
 from nodelib.torch_ode.multistep import adams_steps
 from nodelib.torch_ode.problem import Form, Func, Problem, finite, instant, prepare
 from nodelib.torch_ode.steps import Segment, adaptive_steps, fixed_steps

@@ -15,10 +15,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nodelib.arguments import MAX_NUM_STEPS, check_times
-from nodelib.controller import first_step, step_factor, trial_step
-from nodelib.solution import Step, Symptoms, examine
-from nodelib.tableaus import Tableau
+from nodelib.common.arguments import MAX_NUM_STEPS, check_times
+from nodelib.common.controller import first_step, step_factor, trial_step
+from nodelib.common.solution import Step, Symptoms, examine
+from nodelib.common.tableaus import Tableau
 from nodelib.torch_ode.problem import Func, Problem, instant, real
 
 EPS = torch.finfo(torch.float64).eps

@@ -9,7 +9,7 @@ checkpointed gradient. Our tolerance is 1.5 times torchdiffeq's, whose error est
 
 For equal NFE, which is asserted, steps are at most 1/8 and begin with 1/8: the tolerance is still tested in each, but
 would allow longer ones. "As they come" leaves the steps to the solvers. Each is measured with the C library as it is
-and, last, keeping freed memory, which cannot be undone (``nodelib.memory.keep_freed_memory``).
+and, last, keeping freed memory, which cannot be undone (``nodelib.experiments.memory.keep_freed_memory``).
 """
 
 import sys
@@ -22,7 +22,7 @@ import torchdiffeq
 from torch.nn import functional as F
 
 from nodelib import torch_ode
-from nodelib.memory import keep_freed_memory
+from nodelib.experiments.memory import keep_freed_memory
 from nodelib.models.odenet import ODENet
 from tests.bench.solvers import Race, Run, measure
 

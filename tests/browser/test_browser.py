@@ -1,6 +1,6 @@
 """Every chapter in a real JupyterLab: Run All, every control of every explorer to its ends, how long a picture takes.
 
-A chapter is any `notebooks/0*.ipynb`, an explorer whatever `nodelib.explore.live.Live` displays: none is listed here.
+A chapter is any `notebooks/0*.ipynb`, an explorer whatever `nodelib.workbook.live.Live` displays: none is listed here.
 Settle times, from a key press or a click to changed pixels, are printed and must stay under a loose bound, since a
 shared machine stutters; NODELIB_STRICT_TIMING=1 makes it the 100 ms that the book promises. NODELIB_SHOTS=folder keeps
 a picture of every end.
@@ -149,7 +149,7 @@ def test_a_chapter_runs_and_every_control_moves_its_picture(path: Path, run_all,
 FAULTY = """
 from ipywidgets import Checkbox, IntSlider
 from matplotlib.figure import Figure
-from nodelib.explore.live import Live
+from nodelib.workbook.live import Live
 
 def line(k=0, idle=False):
     if k > 4: raise ValueError("k < 5")

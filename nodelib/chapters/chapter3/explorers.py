@@ -1,0 +1,222 @@
+"""The explorer of chapter 3: a network that was trained with one solver, tested with others; and the architectures."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from ipywidgets import Dropdown, IntSlider, Layout, SelectionSlider
+from matplotlib import rc_context
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+
+from nodelib.data.sample import COLUMNS, mnist_sample_numbers
+from nodelib.workbook.live import Live
+from nodelib.workbook.style import BLUE, GREY, INK, ORANGE, PURPLE, RED, STYLE, label, text_colour
+
+from .architecture import architecture
+from .numbers import (
+    LEVELS,
+    SOLVERS,
+    STEPS,
+    TOLERANCES,
+    Digits,
+    Moment,
+    moment,
+    recorded,
+    sample_digits,
+)  # fmt: skip
+
+__all__ = ["architecture", "describe", "other_solvers"]
+
+LOOK = {
+    "euler": (RED, ":", "D"),
+    "midpoint": (ORANGE, "-.", "^"),
+    "rk4": (PURPLE, "--", "s"),
+    "dopri5": (BLUE, "-", "o"),
+}
+# A hard image: Euler's two steps miss what four of them find.
+START = {"solver": "euler", "level": 1, "image": 23}
+
+
+def describe(m: Moment) -> str:
+    """The sentence under the explorer."""
+    how = f"at tolerance 1e-{m.level + 1}" if m.solver == "dopri5" else f"with {_plural(STEPS[m.level], 'step')}"
+    exact = int(m.exact.says[-1, m.image].argmax())
+    return (
+        f"{m.solver} {how}, {_plural(m.row['nfe'], 'evaluation')}: {m.row['accuracy']:.2%} of the test images right; "
+        f"{m.row['changed']:.2%} get another class than by a tight solve. This {m.label} is read as {m.said[m.image]}; "
+        f"the tight solve says {exact}, from t = {m.settled:.3g} on."
+    )
+
+
+def _plural(count: float, what: str) -> str:
+    return f"{count:.0f} {what}{'s' * (round(count) != 1)}"
+
+
+def other_solvers(
+    number: str = "3.7", digits: Digits | None = None, record: dict[str, Any] | None = None
+) -> Live[Moment]:
+    """The trained ODE-Net by any solver: its test error, and one digit on its way. Figure ``number``.
+
+    ``digits`` and ``record`` (of ``measure``) are those of the trained network on MNIST unless others are given.
+    """
+    digits, record = digits or sample_digits(), record or recorded()
+    paths = [digits.path(solver, level) for solver in SOLVERS for level in LEVELS]  # before a control waits for it
+    with rc_context(STYLE):
+        fig = Figure(figsize=(8.8, 6.2))
+        axes = fig.subplot_mosaic(
+            [["errors", "digit", "sheet"], ["plane", "says", "says"]],
+            width_ratios=[1.32, 0.62, 0.5],
+            height_ratios=[1, 1.15],
+        )
+        movers = [
+            _errors(axes["errors"], record),
+            _digit(axes["digit"], digits),
+            _sheet(axes["sheet"], digits),
+            _plane(axes["plane"], digits, np.concatenate([path.plane for path in paths])),
+            _says(axes["says"], record),
+        ]
+    names = [(f"{STEPS[i]} or {TOLERANCES[i]:.0e}".replace("e-0", "e-"), i) for i in LEVELS]
+    last = len(digits.images.y) - 1
+    controls = {
+        "solver": Dropdown(value=START["solver"], options=SOLVERS, description="solver"),
+        "level": SelectionSlider(
+            value=START["level"],
+            options=names,
+            description="steps, or dopri5's tolerance",
+            style={"description_width": "initial"},
+            layout=Layout(width="32em"),
+        ),
+        "image": IntSlider(value=min(START["image"], last), min=0, max=last, description="image"),
+    }
+
+    def compute(solver: str, level: int, image: int) -> Moment:
+        return moment(digits, record, solver, level, image)
+
+    def draw(m: Moment) -> None:
+        for move in movers:
+            move(m)
+
+    return Live(fig, controls, compute, draw, lambda m: f"Figure {number}. {describe(m)}")
+
+
+def _errors(ax: Any, record: dict[str, Any]) -> Callable[[Moment], None]:
+    """Test error against evaluations, one line a solver, and a ring around the present setting."""
+    exact = 100 * (1 - record["exact"]["accuracy"])
+    errors = [100 * (1 - row["accuracy"]) for row in record["rows"]]
+    ax.axhline(exact, color=GREY, lw=1.2)
+    label(ax, f"a tight solve: {exact:.2f} %", (105, exact), shift=(0, -11), ha="right", fontsize=9)
+    for solver, (colour, style, marker) in LOOK.items():
+        own = [(row["nfe"], 100 * (1 - row["accuracy"])) for row in record["rows"] if row["solver"] == solver]
+        ax.loglog(*np.transpose(own), linestyle=style, marker=marker, color=colour, label=solver)
+    ax.set(xlabel="evaluations of f", ylabel="test error (%)", xlim=(0.8, 110), ylim=(exact / 1.5, 1.4 * max(errors)))
+    ax.set_title(f"all {record['images']:,} test images" if "images" in record else "test images")
+    ax.set_xticks([1, 2, 4, 8, 16, 32, 64], ["1", "2", "4", "8", "16", "32", "64"])
+    ticks = [tick for tick in (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100) if exact / 1.5 < tick < 1.4 * max(errors)]
+    ax.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
+    ax.minorticks_off()
+    ax.legend(handlelength=3.2)
+    (ring,) = ax.plot([], [], "o", ms=14, mfc="none", mec=INK, mew=1.8, animated=True)
+
+    def move(m: Moment) -> None:
+        ring.set_data([m.row["nfe"]], [100 * (1 - m.row["accuracy"])])
+
+    return move
+
+
+def _digit(ax: Any, digits: Digits) -> Callable[[Moment], None]:
+    """The image, and how it is read."""
+    side = digits.images.side
+    picture = ax.imshow(np.zeros((side, side)), cmap="gray_r", vmin=0, vmax=1, animated=True)
+    ax.set(xticks=[], yticks=[])
+    ax.grid(False)
+    ax.spines[:].set_visible(True)
+    look = {"shift": (0, 0), "xycoords": "axes fraction", "ha": "center", "animated": True}
+    above, below = label(ax, "", (0.5, 1.1), **look), label(ax, "", (0.5, -0.12), **look)
+    places = mnist_sample_numbers()
+
+    def move(m: Moment) -> None:
+        picture.set_data(digits.images.x[m.image, 0].numpy())
+        above.set_text(f"a {m.label}: test image {places[m.image]:,}" if m.image < len(places) else f"a {m.label}")
+        below.set_text(f"read as {m.said[m.image]}, {m.path.says[-1, m.image].max():.0%}")
+        below.set_color(INK if m.said[m.image] == m.label else text_colour(RED))
+
+    return move
+
+
+def _sheet(ax: Any, digits: Digits) -> Callable[[Moment], None]:
+    """All images, row by row; the chosen one framed, those that are misread marked."""
+    x, side = digits.images.x[:, 0], digits.images.side
+    rows = -(-len(x) // COLUMNS)
+    sheet = np.zeros((rows * COLUMNS, side, side))
+    sheet[: len(x)] = x.numpy()
+    sheet = sheet.reshape(rows, COLUMNS, side, side).swapaxes(1, 2).reshape(rows * side, -1)
+    ax.imshow(sheet, cmap="gray_r", vmin=0, vmax=1, extent=(0, COLUMNS, rows, 0))
+    ax.axis("off")
+    ax.set_title("misread: red", fontsize=9.5)
+    wrong = [
+        ax.add_patch(Rectangle((i % COLUMNS, i // COLUMNS), 1, 1, color=RED, alpha=0.45, lw=0, animated=True))
+        for i in range(len(x))
+    ]
+    frame = ax.add_patch(Rectangle((0, 0), 1, 1, fill=False, edgecolor=INK, lw=1.6, animated=True, zorder=3))
+
+    def move(m: Moment) -> None:
+        for patch, said, digit in zip(wrong, m.said, digits.images.y.tolist(), strict=True):
+            patch.set_visible(said != digit)
+        frame.set_xy((m.image % COLUMNS, m.image // COLUMNS))
+
+    return move
+
+
+def _plane(ax: Any, digits: Digits, points: np.ndarray) -> Callable[[Moment], None]:
+    """All exact paths in grey, with their digits at the ends; the chosen one's, exact and by the solver's steps."""
+    paths = digits.exact.plane
+    ax.plot(*paths.transpose(2, 0, 1), "-", color=GREY, lw=0.7, alpha=0.7)
+    for end, digit in zip(paths[-1], digits.images.y.tolist(), strict=True):
+        ax.text(*end, str(digit), fontsize=8, color="#555555", ha="center", va="center")
+    points = np.concatenate([points, paths])
+    low, high = points.min((0, 1)), points.max((0, 1))
+    room = 0.06 * (high - low)
+    ax.set(xlim=(low[0] - room[0], high[0] + room[0]), ylim=(low[1] - room[1], high[1] + room[1]))
+    ax.set(xlabel="ten scores, first principal component", ylabel="second", title="digits on their way from t = 0 to 1")
+    (exact,) = ax.plot([], [], "-", color=INK, lw=2, animated=True)
+    lines = {
+        solver: ax.plot([], [], marker=marker, linestyle=style, color=colour, lw=1.6, ms=6, mec="white", animated=True)[
+            0
+        ]
+        for solver, (colour, style, marker) in LOOK.items()
+    }
+
+    def move(m: Moment) -> None:
+        exact.set_data(*m.exact.plane[:, m.image].T)
+        for solver, line in lines.items():
+            line.set_data(*(m.path.plane[:, m.image].T if solver == m.solver else ([], [])))
+
+    return move
+
+
+def _says(ax: Any, record: dict[str, Any]) -> Callable[[Moment], None]:
+    """What the head would say at t of the true digit and of the strongest other, exact and at the solver's steps."""
+    stopped = record["stopped"]
+    ax.plot(stopped["t"], stopped["accuracy"], "--", color=GREY, lw=1.4, label="accuracy, all")
+    looks = ((BLUE, "-", "o"), (ORANGE, "-.", "s"))
+    lines = [ax.plot([], [], style, color=colour, lw=1.8, animated=True)[0] for colour, style, _ in looks]
+    dots = [ax.plot([], [], mark, color=colour, ms=6, mec="white", animated=True)[0] for colour, _, mark in looks]
+    names = [label(ax, "", (1, 0), colour, shift=(7, 0), animated=True, fontsize=11) for colour, _, _ in looks]
+    ax.plot([], [], "-", color=INK, label="this one, exact")
+    ax.plot([], [], "o", color=INK, ms=5, label="solver")
+    ax.legend(loc="upper left", ncols=3, fontsize=9, handlelength=1.6, columnspacing=1.0, borderaxespad=0)
+    ax.set(xlabel="t", ylabel="probability", title="what the head says at t", xlim=(-0.03, 1.12), ylim=(-0.04, 1.2))
+    ax.set_yticks([0, 0.25, 0.5, 0.75, 1])
+    ax.set_xticks([0, 0.25, 0.5, 0.75, 1], ["0", "¼", "½", "¾", "1"])
+
+    def move(m: Moment) -> None:
+        says = m.exact.says[:, m.image]
+        other = max((digit for digit in range(10) if digit != m.label), key=lambda digit: says[-1, digit])
+        for digit, line, points, name in zip((m.label, other), lines, dots, names, strict=True):
+            line.set_data(m.exact.t, says[:, digit])
+            points.set_data(m.path.t, m.path.says[:, m.image, digit])
+            name.set_text(str(digit))
+            name.xy = 1, says[-1, digit]
+
+    return move

@@ -1,0 +1,1 @@
+"""What is trained and measured: training, evaluations, costs, memory, and the records that keep the results."""

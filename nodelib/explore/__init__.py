@@ -1,1 +1,0 @@
-"""Explorers: figures that follow their controls, one file a chapter (see ``live.Live``)."""

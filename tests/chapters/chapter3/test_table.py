@@ -1,0 +1,59 @@
+"""Table 1 is what the records say, in the chapter and in the README."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from nodelib.chapters.chapter3 import table
+from nodelib.chapters.chapter3.table import conditions, runs, standard_error, table1
+from nodelib.experiments import records
+
+README = (Path(__file__).parents[3] / "README.md").read_text(encoding="utf-8")
+
+
+@pytest.fixture
+def made_up(monkeypatch, tmp_path):
+    """Two runs of one network and one of another, out of order."""
+    monkeypatch.setattr(records, "RECORDS", tmp_path)
+    for model, seed, error in (("resnet", 10, 0.006), ("resnet", 2, 0.004), ("mlp", 0, 0.02)):
+        run = {
+            "test_error": error,
+            "parameters": 1234,
+            "settings": {"epochs": 12, "batch": 128, "lr": 0.1, "crop": 4, "seed": seed, "optimizer": "SGD"},
+            "provenance": {"device": "a machine", "date": "2026-01-01", "seconds": 1800, "versions": {"torch": "2"}},
+        }
+        (tmp_path / f"mnist_{model}_12epochs_seed{seed}.json").write_text(json.dumps(run))
+
+
+def test_runs_come_in_the_order_of_their_seeds(made_up):
+    assert [run["settings"]["seed"] for run in runs("resnet")] == [2, 10]
+    assert runs("odenet") == []
+    assert runs("resnet", epochs=160) == []
+
+
+def test_a_network_without_a_record_has_no_row(made_up):
+    rows = table1().rows
+    assert [row[0] for row in rows] == ["MLP, one hidden layer", "ResNet, six blocks"]
+    assert rows[1][3] == "0.40%, 0.60%"
+    assert rows[1][4] == "± 0.07%"
+    assert rows[1][5] == "1,234"
+
+
+def test_the_conditions_count_runs_and_hours(made_up):
+    assert "3 runs, 1.5 hours in all" in conditions()
+    assert "a machine" in conditions()
+
+
+def test_the_standard_error_is_that_of_a_count():
+    counted = np.random.default_rng(0).binomial(10_000, 0.005, 100_000) / 10_000
+    assert standard_error(0.005) == pytest.approx(counted.std(), rel=0.01)
+
+
+def test_the_readme_has_the_table_and_its_conditions():
+    rows = table1().rows
+    assert len(rows) == len(table.ROWS)
+    for row in rows:
+        assert f"| {' | '.join(map(str, row))} |" in README
+    assert conditions() in " ".join(README.split())
