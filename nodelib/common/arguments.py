@@ -1,17 +1,33 @@
 """The methods by name, and the checks of arguments that both twins share: names, options and floats, no arrays."""
 
+import sys
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from itertools import pairwise
-from math import isfinite, isinf
+from math import ceil, isfinite, isinf
+from pathlib import Path
 from typing import Any
-from warnings import warn
 
 from nodelib.common.controller import CONTROLLERS
 from nodelib.common.tableaus import TABLEAUS, Tableau
 
 MAX_NUM_STEPS = 100_000
+MOST_STEPS = 100_000_000
+PACKAGE = str(Path(__file__).parents[1])
+
+
+def warn(message: str) -> None:
+    """Warn at the line, outside this library and torch, that called it."""
+    level, frame = 2, sys._getframe(1)
+    while frame.f_back and (frame.f_code.co_filename.startswith(PACKAGE) or _is_torch(frame)):
+        level, frame = level + 1, frame.f_back
+    warnings.warn(message, stacklevel=level)
+
+
+def _is_torch(frame: Any) -> bool:
+    return frame.f_globals.get("__name__", "").startswith("torch.")
 
 
 @dataclass(frozen=True)
@@ -70,14 +86,14 @@ TORCHDIFFEQ_NAMES = {
     "fixed_adams": "implicit_adams",
 }
 
-OPTIONS = {
+OPTIONS = {  # by kind of method, or by its name
     "rk fixed": {"step_size"},
     "rk adaptive": {"first_step", "max_num_steps", "controller"},
     "adams fixed": {"step_size", "max_order", "max_iters"},
     "scipy adaptive": {"first_step", "max_step", "max_num_steps"},
+    "scipy:LSODA": {"min_step"},
+    "scipy:VODE": {"min_step"},
 }
-
-
 SIZES = ("step_size", "first_step", "min_step", "max_step")
 COUNTS = ("max_num_steps", "max_order", "max_iters")
 
@@ -95,7 +111,7 @@ def check_method(name: Any, options: Any, more_options: Mapping[str, set[str]]) 
         raise ValueError(f"method {name!r} is unknown{_nearest(name, METHODS)} The methods are: {', '.join(METHODS)}")
     method = METHODS[name]
     kind = f"{method.kind} {'adaptive' if method.adaptive else 'fixed'}"
-    known = OPTIONS[kind] | more_options.get(kind, set())
+    known = OPTIONS[kind] | OPTIONS.get(name, set()) | more_options.get(kind, set())
     for key in options:
         if key not in known:
             takes = ", ".join(sorted(known))
@@ -136,21 +152,50 @@ def _check_numbers(options: dict[str, Any]) -> None:
         raise ValueError("options step_size and grid_constructor exclude each other: pass one of them")
 
 
-def check_times(times: Sequence[float], ndim: int, name: str = "t") -> None:
-    """Raise unless the times are a flat, finite, strictly monotone sequence of two or more."""
+TIMES, STATES = {"t", "time", "s", "tau", "τ"}, {"y", "u", "x", "z", "h", "state", "Y", "X"}
+
+
+def check_order(func: Any) -> None:
+    """Raise if the names of func's arguments say that it takes (y, t), SciPy's old order, instead of (t, y)."""
+    method = func if hasattr(func, "__code__") or hasattr(func, "__func__") else getattr(func, "forward", None)
+    code = getattr(getattr(method or type(func).__call__, "__func__", method or type(func).__call__), "__code__", None)
+    names = [] if code is None else [n for n in code.co_varnames[: code.co_argcount] if n != "self"]
+    if len(names) >= 2 and names[0] in STATES and names[1] in TIMES:
+        raise TypeError(
+            f"func must take (t, y), in this order, and its arguments are called ({names[0]}, {names[1]}), as for "
+            "scipy.integrate.odeint: pass lambda t, y: func(y, t)"
+        )
+
+
+def check_times(times: Sequence[float], ndim: int, name: str = "t", fewest: int = 1) -> None:
+    """Raise unless the times are a flat, finite, strictly monotone sequence of ``fewest`` or more."""
     if ndim != 1:
         raise ValueError(f"{name} must be one-dimensional, got {ndim} dimensions: pass the times as a flat sequence")
-    if len(times) < 2:
-        raise ValueError(f"{name} needs at least two times, the start and the end, got {len(times)}")
+    if len(times) < fewest:
+        raise ValueError(f"{name} needs at least {'a time' if fewest == 1 else 'a start and an end'}, got {len(times)}")
     if not all(map(isfinite, times)):
         raise ValueError(f"{name} must be finite, got {next(s for s in times if not isfinite(s))} in it")
-    sign = 1 if times[1] > times[0] else -1
+    sign = 1 if times[-1] > times[0] else -1
     wrong = [i for i, (before, after) in enumerate(pairwise(times)) if not sign * (after - before) > 0]
     if wrong:
         raise ValueError(
             f"{name} must increase or decrease strictly, but {name}[{wrong[0]}] = {times[wrong[0]]:.6g} and "
             f"{name}[{wrong[0] + 1}] = {times[wrong[0] + 1]:.6g}: sort it and remove repeated times"
         )
+
+
+def grid_of(times: Sequence[float], h: float) -> list[float]:
+    """t[0], t[0] + h, t[0] + 2h, … and t[-1], for a step_size h.
+
+    Raises ValueError where h is lost in t's rounding, or asks for more points than memory holds.
+    """
+    span, finest = times[-1] - times[0], 4 * sys.float_info.epsilon * max(map(abs, times))
+    if h < finest:
+        raise ValueError(f"option 'step_size' = {h:.3g} is lost in the rounding of t, {finest:.2g}: take a longer one")
+    n = max(1, ceil(abs(span) / h * (1 - 1e-12)))
+    if n > MOST_STEPS:
+        raise ValueError(f"option 'step_size' = {h:.3g} asks for {n:.3g} steps, over {MOST_STEPS:,}: take a longer one")
+    return [*(times[0] + (m * h if span > 0 else -m * h) for m in range(n)), times[-1]]
 
 
 def check_tolerances(smallest: Mapping[str, float], eps: float, dtype: str) -> None:
@@ -164,8 +209,7 @@ def check_tolerances(smallest: Mapping[str, float], eps: float, dtype: str) -> N
     if smallest["rtol"] < floor and smallest["atol"] < floor:
         warn(
             f"rtol = {smallest['rtol']:.2g} and atol = {smallest['atol']:.2g} lie below what {dtype} can resolve, "
-            f"about {floor:.2g}: steps are spent on round-off. Loosen them or use a wider dtype",
-            stacklevel=4,
+            f"about {floor:.2g}: steps are spent on round-off. Loosen them or use a wider dtype"
         )
 
 
@@ -212,6 +256,5 @@ def check_adjoint(size: float, atol: float) -> None:
     if 0 < size < atol:
         warn(
             f"dL/dy has RMS {size:.2g}, below adjoint_atol = {atol:.2g}: the backward solve sees almost nothing of it. "
-            "Scale the loss up (sum instead of mean), or set adjoint_atol well below that size",
-            stacklevel=2,
+            "Scale the loss up (sum instead of mean), or set adjoint_atol well below that size"
         )

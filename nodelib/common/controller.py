@@ -12,6 +12,7 @@ from nodelib.common.solution import Step
 SAFETY = 0.9  # aim below the tolerance, so that the next step is probably accepted
 SHRINK, GROW = 0.2, 10.0  # a step changes by at most these factors at a time
 CONTROLLERS = ("I", "PI")
+TINY = 1e-300  # a step is never zero, however large f is
 
 
 def trial_step(d0: float, d1: float) -> float:
@@ -19,7 +20,7 @@ def trial_step(d0: float, d1: float) -> float:
 
     d0, d1: norms of y₀ and f(t₀, y₀), both in units of the tolerance.
     """
-    return 1e-6 if d0 < 1e-5 or d1 < 1e-5 else 0.01 * d0 / d1
+    return 1e-6 if d0 < 1e-5 or d1 < 1e-5 else max(0.01 * d0 / d1, TINY)
 
 
 def first_step(h0: float, d1: float, d2: float, order: int) -> float:

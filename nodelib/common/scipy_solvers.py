@@ -35,25 +35,30 @@ def run(
         ys, steps, dense = solve(watched, y0, times, rtol, atol, dict(options))
     except Exception as error:
         raise watched.trouble(method.name) or error from None
+    if watched.error is not None:  # VODE goes on to the end all the same
+        raise watched.error
     if not np.isfinite(ys).all():
         raise watched.trouble(method.name) or NonFiniteState(f"{method.name} returned nan or inf without a reason")
     return ys, Stats(watched.nfe, len(steps) if dense else None, None), steps, dense
 
 
 class Watched:
-    """func, counted. SciPy passes nan and inf on in silence, and VODE goes on after an exception: both are noted."""
+    """func, counted. SciPy passes nan and inf on in silence, and VODE goes on after an exception, an interrupt too: all
+    are noted, and func is not evaluated any more after one."""
 
     def __init__(self, func: Callable[[float, Flat], Flat]):
         self.func, self.nfe = func, 0
-        self.error: Exception | None = None
+        self.error: BaseException | None = None
         self.not_finite_since: float | None = None
 
     def __call__(self, t: float, y: Flat) -> Flat:
+        if self.error is not None:
+            return np.zeros_like(y)  # VODE gets to its end in few steps
         self.nfe += 1
         try:
             f = np.array(self.func(float(t), y))  # a copy: func may return the same array every time
-        except Exception as error:
-            self.error = self.error or error
+        except BaseException as error:
+            self.error = error
             raise
         if np.isfinite(f).all():
             self.not_finite_since = None
@@ -61,7 +66,7 @@ class Watched:
             self.not_finite_since = float(t)
         return f
 
-    def trouble(self, name: str) -> Exception | None:
+    def trouble(self, name: str) -> BaseException | None:
         """What went wrong in func before SciPy gave up; None if nothing did."""
         if self.error is None and self.not_finite_since is not None:
             return NonFiniteState(

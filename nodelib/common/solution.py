@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from math import isfinite
 from typing import Any, NamedTuple
 
+import numpy as np
+
 
 class Step(NamedTuple):
     """One attempted step: from time t, of signed size h; its error ratio (nan for fixed steps); was it accepted."""
@@ -32,26 +34,47 @@ class Solution:
     stats: ``Stats``: nfe, accepted, rejected.
     steps: every attempted step in order, as ``Step(t, h, error_ratio, accepted)``.
 
-    Solved with ``dense=True``, ``sol(s)`` is the state at any time s (float) within the interval.
+    Solved with ``dense=True``, ``sol(s)`` is the state at any time s within the interval; for a sequence of times, in
+    any order, the states, shape (len(s), *y0.shape).
     """
 
     t: Any
     y: Any
     stats: Stats
     steps: tuple[Step, ...]
-    interpolant: Callable[[float], Any] | None = field(default=None, repr=False)
+    interpolant: Callable[[Any], Any] | None = field(default=None, repr=False)
 
-    def __call__(self, s: float) -> Any:
+    def __call__(self, s: Any) -> Any:
         if self.interpolant is None:
-            raise ValueError("this solution has no dense output: solve again with dense=True, or add the time to t")
+            raise ValueError(
+                "this solution has no dense output: solve again with dense=True over two or more times, or add the "
+                "time to t"
+            )
+        times = np.asarray(s.detach().cpu() if hasattr(s, "detach") else s, dtype=float)
+        if times.ndim > 1:
+            raise ValueError(f"s must be one time or a flat sequence of times, got shape {times.shape}")
         first, last = sorted((float(self.t[0]), float(self.t[-1])))
-        if not first <= s <= last:
-            raise ValueError(f"s = {s} lies outside the solved interval [{first}, {last}]: solve over a longer t")
-        return self.interpolant(float(s))
+        outside = times[~((first <= times) & (times <= last))]
+        if outside.size:
+            raise ValueError(
+                f"s = {outside.flat[0]} lies outside the solved interval [{first}, {last}]: solve over a longer t"
+            )
+        return self.interpolant(times)
+
+    def __repr__(self) -> str:
+        states = self.y if isinstance(self.y, tuple) else (self.y,)
+        shapes = ", ".join(str(tuple(y.shape)) for y in states)
+        dense = "" if self.interpolant is None else ", with dense output"
+        span = f"{len(self.t)} times from {float(self.t[0]):.6g} to {float(self.t[-1]):.6g}"
+        return f"Solution at {span}: y of shape {shapes}, {self.stats}, {len(self.steps)} steps{dense}"
 
 
 class SolverError(RuntimeError):
-    """A solve that cannot go on; the message says where it stands, what it looks like, and what to try."""
+    """A solve that cannot go on: ``what`` says where it stands, ``advice`` what it looks like and what to try."""
+
+    def __init__(self, what: str, advice: str = ""):
+        super().__init__(f"{what}: {advice}" if advice else what)
+        self.what, self.advice = what, advice
 
 
 class StepSizeUnderflow(SolverError):
@@ -68,6 +91,28 @@ class NonFiniteState(SolverError):
 
 class FixedPointFailed(SolverError):
     """The nonlinear equation of an implicit step was not solved within ``max_iters`` iterations."""
+
+
+class AnotherFunction(RuntimeError):
+    """On the way back func is not the function that it was on the way there."""
+
+
+def on_the_way_back(error: SolverError, t: float, t1: float) -> SolverError:
+    """The error of a backward solve, saying that it is one: there may be nothing to mend in the problem itself."""
+    return type(error)(
+        f"on the way back (the adjoint's own solve, from t = {t:.6g} to {t1:.6g}): {error.what}",
+        "the way there was solved; z' = f run backwards may be unstable all the same. Use odeint_checkpoint or odeint, "
+        "whose gradients need no such solve, or ask for more output times, at each of which z starts anew",
+    )
+
+
+def changed(what: str) -> AnotherFunction:
+    """The error for a func of which ``what`` is not as it was on the way there."""
+    return AnotherFunction(
+        f"func is another function on the way back than it was on the way there: {what}. odeint_adjoint and "
+        "odeint_checkpoint evaluate func again on the way back, so leave its weights and attributes as they are until "
+        "then, and draw no random numbers in it; or use odeint, whose graph keeps what each evaluation used"
+    )
 
 
 @dataclass(frozen=True)
@@ -106,19 +151,20 @@ class Symptoms:
         t, h, ratio, _ = self.step
         if not isfinite(ratio):
             return NonFiniteState(
-                f"func returns nan or inf near t = {t:.6g}, however small the step: "
-                "check it there (a logarithm or root of a negative number, a division by zero, an overflow)"
+                f"func returns nan or inf near t = {t:.6g}, however small the step",
+                "check it there (a logarithm or root of a negative number, a division by zero, an overflow)",
             )
         return StepSizeUnderflow(
             f"underflow in the step size at t = {t:.6g}: a step of {h:.3g} still has an error of {ratio:.3g} times the "
-            f"tolerance; {self.cause()}"
+            "tolerance",
+            self.cause(),
         )
 
     def too_many(self, limit: int) -> MaxStepsReached:
         """The error to raise when ``limit`` steps were attempted and the end was not reached."""
         return MaxStepsReached(
-            f"{limit} steps attempted and only at t = {self.step.t:.6g} (h = {self.step.h:.3g}): {self.cause()}, "
-            'or raise options={"max_num_steps": …}'
+            f"{limit} steps attempted and only at t = {self.step.t:.6g} (h = {self.step.h:.3g})",
+            f'{self.cause()}, or raise options={{"max_num_steps": …}}',
         )
 
 

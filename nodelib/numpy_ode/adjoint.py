@@ -13,14 +13,15 @@ from typing import Any
 
 import numpy as np
 from autograd import make_vjp
-from autograd.builtins import SequenceBox
 from autograd.extend import defvjp_argnums, primitive
 from autograd.tracer import getval, isbox
 
 from nodelib.common.arguments import METHODS, adjoint_settings, check_adjoint, default_tolerances
 from nodelib.common.controller import next_first_step
-from nodelib.numpy_ode.problem import MORE_OPTIONS, Array, rms
-from nodelib.numpy_ode.solve import odeint, solve
+from nodelib.common.solution import SolverError, changed, on_the_way_back
+from nodelib.numpy_ode.inputs import as_array, as_params, as_times
+from nodelib.numpy_ode.problem import MORE_OPTIONS, Array, prepare, rms
+from nodelib.numpy_ode.solve import run, solve
 
 
 def odeint_adjoint(
@@ -41,7 +42,8 @@ def odeint_adjoint(
     """As ``odeint``, differentiable by autograd in y0, t and adjoint_params through the adjoint ODE.
 
     func:            (t, y, *adjoint_params) -> array like y0, in operations that autograd knows; y0 real.
-    adjoint_params:  the arrays that func depends on; a single array counts as one.
+    adjoint_params:  the arrays that func depends on, each an argument of func: a sequence of them, or a single one. One
+                     of them may itself be a list, tuple or dictionary of arrays, nested at will.
     adjoint_…:       tolerances, method and options of the backward solve; by default those of the forward solve. In
                      adjoint_options, norm is "full" (default: the largest RMS of z, a and each parameter's gradient),
                      "seminorm" (without the parameters, whose integral feeds nothing back: Kidger, Chen & Lyons 2021)
@@ -49,25 +51,25 @@ def odeint_adjoint(
 
     The gradient is that of the exact flow up to the tolerances, not of the computed solution: see ``odeint_checkpoint``
     for that. It is a first derivative: for second ones differentiate ``odeint``. Raises what ``solve`` raises, and
-    ValueError when func uses an array that autograd traces but that is not in adjoint_params.
+    ValueError when func uses an array that autograd traces but that is not in adjoint_params; on the way back
+    AnotherFunction when func is not what it was on the way there.
     """
-    params = as_tuple(adjoint_params)
+    params, func = as_params(adjoint_params, func)
+    y0, t = as_array(y0), as_times(t)
     forward = {"method": method, "rtol": rtol, "atol": atol, "options": options}
     backward = adjoint_settings(forward, adjoint_method, adjoint_rtol, adjoint_atol, adjoint_options, MORE_OPTIONS)
     if np.iscomplexobj(getval(y0)):
         raise TypeError("y0 must be real for the adjoint: stack its real and imaginary parts")
-    return _solution(y0, t, *params, func=func, forward=forward, backward=backward)
+    if any(np.iscomplexobj(getval(p)) for p in params):
+        raise TypeError("adjoint_params must be real for the adjoint: pass real and imaginary parts, joined in func")
+    return _solution(y0, t, *params, func=func, forward=forward, backward=backward, kept={})
 
 
 @primitive
-def _solution(y0: Array, t: Array, *params: Array, func: Callable, forward: dict, backward: tuple) -> Array:
-    ys = odeint(lambda s, y: func(s, y, *params), y0, t, **forward)
-    return without_box(ys)
-
-
-def as_tuple(params: Any) -> tuple[Any, ...]:
-    """One array or a sequence of them, as a tuple."""
-    return tuple(params) if isinstance(params, tuple | list | SequenceBox) else (params,)  # type: ignore
+def _solution(y0: Array, t: Array, *params: Array, func: Callable, forward: dict, backward: tuple, kept: dict) -> Array:
+    problem = prepare(lambda s, y: func(s, y, *params), y0, t, **forward)
+    kept["f0"] = problem.f0
+    return without_box(run(problem).y).reshape((len(problem.times), *problem.shape))
 
 
 def without_box(ys: Any) -> Array:
@@ -78,6 +80,13 @@ def without_box(ys: Any) -> Array:
             "would be missing: pass it in adjoint_params, and let func take it after t and y"
         )
     return ys
+
+
+def must_be_the_same(f0: Array, f: Array, t0: float) -> None:
+    """Raise AnotherFunction unless func gives at t[0] on the way back what it gave on the way there."""
+    gap, size = float(np.max(np.abs(f.reshape(-1) - f0))), float(np.max(np.abs(f0)))
+    if not gap <= np.finfo(f0.dtype).eps ** 0.5 * size:
+        raise changed(f"at t = {t0:.6g} and the same y it returns something {gap:.3g} away, of size {size:.3g}")
 
 
 def first_order_only(*values: Any) -> None:
@@ -94,7 +103,8 @@ def _gradient_maker(argnums: tuple[int, ...], ys: Array, args: tuple, settings: 
 
     def gradients(g: Array) -> list[Array]:
         first_order_only(g, *args)
-        a, dt, dparams = adjoint_gradients(settings["func"], ys, t, params, g, *settings["backward"])
+        f0 = settings["kept"]["f0"]
+        a, dt, dparams = adjoint_gradients(settings["func"], ys, t, params, g, *settings["backward"], f0=f0)
         every = (a, dt, *dparams)
         return [every[i] for i in argnums]
 
@@ -105,13 +115,21 @@ defvjp_argnums(_solution, _gradient_maker)
 
 
 def adjoint_gradients(
-    func: Callable, ys: Array, t: Array, params: Sequence[Array], g: Array, settings: dict[str, Any], norm: Any = "full"
+    func: Callable,
+    ys: Array,
+    t: Array,
+    params: Sequence[Array],
+    g: Array,
+    settings: dict[str, Any],
+    norm: Any = "full",
+    f0: Array | None = None,
 ) -> tuple[Array, Array, list[Array]]:
     """(dL/dy0, dL/dt, [dL/dθ]) from the outputs ys at t and g = dL/dys, both (len(t), *y0.shape).
 
     Algorithm 2, at several outputs as in Appendix D.
 
-    ``settings`` are the method, tolerances and options of the backward solve, ``norm`` as in ``odeint_adjoint``.
+    ``settings`` are the method, tolerances and options of the backward solve, ``norm`` as in ``odeint_adjoint``;
+    ``f0`` is what func gave at t[0] on the way there, to be compared.
     """
     z_shape, options = ys[0].shape, dict(settings["options"])
     options["norm"] = adjoint_norm(norm, [ys[0], ys[0], *params])
@@ -129,11 +147,16 @@ def adjoint_gradients(
     for i in range(len(t) - 1, 0, -1):
         dt[i] = np.sum(g[i] * func(t[i], ys[i], *params))
         start = join([ys[i], a, *dparams])  # z starts anew from its stored value
-        sol = solve(augmented, start, [t[i], t[i - 1]], **{**settings, "options": options})
+        try:
+            sol = solve(augmented, start, [t[i], t[i - 1]], **{**settings, "options": options})
+        except SolverError as error:
+            raise on_the_way_back(error, t[i], t[i - 1]) from error
         _, a, *dparams = split(sol.y[-1], [ys[0], ys[0], *params])
         options |= next_first_step(sol.steps, METHODS[settings["method"]].order)
         if i == 1:
-            dt[0] = -np.sum(a * func(t[0], ys[0], *params))
+            slope = func(t[0], ys[0], *params)
+            dt[0] = -np.sum(a * slope)
+            must_be_the_same(slope if f0 is None else f0, slope, t[0])
         a = a + g[i - 1]  # a jumps where the loss looks at z (Figure 2 of the paper)
     return a.reshape(z_shape), dt, dparams
 

@@ -15,7 +15,8 @@ import numpy as np
 from autograd import make_vjp
 from autograd.extend import defvjp_argnums, primitive
 
-from nodelib.numpy_ode.adjoint import as_tuple, first_order_only, without_box
+from nodelib.numpy_ode.adjoint import first_order_only, must_be_the_same, without_box
+from nodelib.numpy_ode.inputs import as_array, as_params, as_times
 from nodelib.numpy_ode.multistep import adams_segment
 from nodelib.numpy_ode.problem import Array, Counted, Problem, prepare
 from nodelib.numpy_ode.solve import check_end, outputs, steps
@@ -38,7 +39,7 @@ def odeint_checkpoint(
     """As ``odeint``, differentiable by autograd in y0, t and adjoint_params; each step is taken again on the way back.
 
     func:            (t, y, *adjoint_params) -> array like y0, in operations that autograd knows.
-    adjoint_params:  the arrays that func depends on; a single array counts as one.
+    adjoint_params:  the arrays that func depends on, as for ``odeint_adjoint``.
 
     The gradient is that of the discrete solution, equal to backpropagation through ``odeint`` up to round-off. It is
     a first derivative. Raises what ``odeint_adjoint`` raises, and TypeError for SciPy's methods, whose steps cannot be
@@ -47,7 +48,8 @@ def odeint_checkpoint(
     if str(method).startswith("scipy"):
         raise TypeError(f"{method} does not let its steps be taken again: use odeint_adjoint, or another method")
     forward = {"method": method, "rtol": rtol, "atol": atol, "options": options}
-    return _solution(y0, t, *as_tuple(adjoint_params), func=func, forward=forward, kept={})
+    params, func = as_params(adjoint_params, func)
+    return _solution(as_array(y0), as_times(t), *params, func=func, forward=forward, kept={})
 
 
 @primitive
@@ -62,7 +64,7 @@ def _solution(y0: Array, t: Array, *params: Array, func: Callable, forward: dict
             tape.append((segment._replace(k=None), len(ys)))
             yield segment
 
-    ys.extend(y for _, y in outputs(problem, recorded()))
+    ys.extend(y for _, y in outputs(problem, recorded() if len(problem.times) > 1 else ()))
     check_end(problem, ys)
     kept |= {"problem": problem, "tape": tape}
     return without_box(anp.stack(ys)).reshape((len(ys), *problem.shape))
@@ -103,7 +105,9 @@ def checkpoint_gradients(
             ys = [taken.at(problem.times[i], new.time(problem.times[i], i), i) for i in inside]
             return anp.concatenate([taken.y1, *ys, slope])
 
-        product, _ = make_vjp(again, tuple(range(3 + len(params))))(segment.y, carried, t, *params)  # type: ignore
+        product, results = make_vjp(again, tuple(range(3 + len(params))))(segment.y, carried, t, *params)  # type: ignore
+        if segment is tape[0][0]:
+            must_be_the_same(problem.f0, results[-a.size :], segment.t)
         own = later[0] if len(later) else np.zeros_like(a)
         a, dcarried, dt_part, *parts = product(np.concatenate([a, *g[first:stop], own]))
         later = dcarried + np.pad(later[1:], ((0, len(carried) - len(later[1:])), (0, 0)))

@@ -9,7 +9,7 @@ grid points (t_j, and the index in t that it moves with) and the slopes there, l
 """
 
 from collections.abc import Iterator
-from functools import cache
+from functools import lru_cache
 from itertools import pairwise
 from typing import Any
 
@@ -22,7 +22,7 @@ from nodelib.numpy_ode.problem import Array, Problem
 from nodelib.numpy_ode.steps import Segment, Stages, advance, grid, rk_segment
 
 
-@cache
+@lru_cache(1024)
 def adams_weights(nodes: tuple[float, ...]) -> Array:
     """Column j holds the coefficients of θ, θ², … in w_j(θ), for distinct nodes τ_j in units of the step."""
     powers = np.arange(len(nodes))

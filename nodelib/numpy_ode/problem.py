@@ -9,13 +9,20 @@ from dataclasses import dataclass, field
 from math import sqrt
 from typing import Any
 
-import autograd.numpy as anp
 import numpy as np
 from autograd.tracer import getval, isbox
 from numpy.typing import NDArray
 
-from nodelib.common.arguments import Method, check_method, check_times, check_tolerances, default_tolerances
+from nodelib.common.arguments import (
+    Method,
+    check_method,
+    check_order,
+    check_times,
+    check_tolerances,
+    default_tolerances,
+)
 from nodelib.common.solution import NonFiniteState, Step
+from nodelib.numpy_ode.inputs import as_array, as_times
 
 Array = NDArray[Any]
 Func = Callable[[Any, Any], Any]
@@ -23,7 +30,7 @@ MORE_OPTIONS = {"rk fixed": {"norm"}, "adams fixed": {"norm"}, "rk adaptive": {"
 
 
 class Counted:
-    """func on flat states, counting its evaluations."""
+    """func on flat states, counting its evaluations. The y that it is given is read-only."""
 
     def __init__(self, func: Func, shape: tuple[int, ...]):
         self.func = func if len(shape) == 1 else lambda t, y: func(t, y.reshape(shape)).reshape(-1)
@@ -31,7 +38,22 @@ class Counted:
 
     def __call__(self, t: Any, y: Any) -> Any:
         self.nfe += 1
-        return self.func(t, y)
+        if isinstance(y, np.ndarray):
+            y.flags.writeable = False
+        try:
+            return self.func(t, y)
+        except ValueError as error:
+            raise explained(error) from error
+
+
+def explained(error: ValueError) -> ValueError:
+    """The error of a func that writes into the y that it is given, in words; another error as it is."""
+    if "read-only" not in str(error):
+        return error
+    return ValueError(
+        f"func changes y in place: return a new array, for instance -y and not y *= -1; where a library insists on an "
+        f"array that it may change, hand it y.copy() ({error})"
+    )
 
 
 @dataclass
@@ -65,8 +87,8 @@ class Problem:
 def prepare(func: Func, y0: Any, t: Any, method: str, rtol: Any, atol: Any, options: Any) -> Problem:
     """Check every argument, evaluate func once, and flatten the state."""
     chosen, options = check_method(method, options, MORE_OPTIONS)
-    # a Python float becomes an array, boxed or not
-    y0 = anp.reshape(y0, np.shape(getval(y0))) if isbox(y0) else np.asarray(y0)  # type: ignore[attr-defined]
+    check_order(func)
+    y0, t = as_array(y0), as_times(t)
     value = getval(y0)
     if value.dtype.kind not in "fc" or value.dtype == np.float16:
         raise TypeError(
@@ -76,9 +98,8 @@ def prepare(func: Func, y0: Any, t: Any, method: str, rtol: Any, atol: Any, opti
         raise ValueError(f"y0 is empty (shape {value.shape}): there is nothing to solve for")
     if not np.isfinite(value).all():
         raise ValueError("y0 contains nan or inf: the solution needs a finite start")
-    numbers = np.asarray(getval(t), dtype=float)
-    times = numbers.reshape(-1).tolist()
-    check_times(times, numbers.ndim)
+    times = getval(t).reshape(-1).tolist()
+    check_times(times, getval(t).ndim)
     rtol, atol = tolerances(rtol, atol, value)
     counted = Counted(func, value.shape)
     f0 = first_evaluation(counted, func, t[0] if isbox(t) else times[0], y0)
@@ -108,11 +129,14 @@ def first_evaluation(counted: Counted, func: Func, t0: Any, y0: Any) -> Any:
     """f(t0, y0), flat, after checking that func returns what a derivative of y0 must be."""
     counted.nfe += 1
     value = getval(y0)
-    before = value.copy()
-    f0 = func(t0, y0)
+    if not isbox(y0):
+        y0 = value.view()
+        y0.flags.writeable = False
+    try:
+        f0 = func(t0, y0)
+    except ValueError as error:
+        raise explained(error) from error
     got = getval(f0)
-    if not np.array_equal(value, before):
-        raise ValueError("func changes y in place: return a new array, for instance -y and not y *= -1")
     if not isinstance(got, np.ndarray | np.generic):
         raise TypeError(f"func must return an array, got {type(got).__name__}: wrap it in np.array(…)")
     if got.shape != value.shape:
@@ -128,4 +152,7 @@ def first_evaluation(counted: Counted, func: Func, t0: Any, y0: Any) -> Any:
 
 def rms(x: Array) -> float:
     """Root mean square, of real or complex entries."""
-    return sqrt(np.vdot(x, x).real / x.size)
+    squares = np.vdot(x, x).real
+    if squares == float("inf") and np.isfinite(largest := float(np.abs(x).max())):  # the squares overflow, x does not
+        return largest * rms(x / largest)
+    return sqrt(squares / x.size)

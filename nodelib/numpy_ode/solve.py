@@ -3,7 +3,7 @@
 ``problem.py`` checks the arguments, ``steps.py`` and ``multistep.py`` take the steps; here they become a solution.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sized
 from dataclasses import replace
 from typing import Any
 
@@ -33,7 +33,7 @@ def solve(
 
     func:    (t: float, y: array like y0) -> array of the shape and dtype of y0.
     y0:      array of any shape; float32, float64 or complex, or a Python float.
-    t:       two or more times, strictly increasing or decreasing.
+    t:       the times, strictly increasing or decreasing; the state at a single one is y0.
     method:  a name in ``METHODS``.
     rtol, atol: tolerance atol + rtol |y| on the error of each step (not of the whole); floats, or arrays like y0.
              Defaults 1e-7, 1e-9 in double and 1e-5, 1e-6 in single precision. Fixed-step methods do not use them.
@@ -48,11 +48,15 @@ def solve(
     """
     problem = prepare(func, y0, t, method, rtol, atol, options)
     sol = run(problem, dense)
-    return replace(sol, y=sol.y.reshape((len(problem.times), *problem.shape)))
+    return replace(
+        sol, y=sol.y.reshape((len(problem.times), *problem.shape)), t=t if isinstance(t, Sized) else problem.t
+    )
 
 
 def run(problem: Problem, dense: bool = False) -> Solution:
     """Solve a checked problem; the solution's y is flat, (len(t), n)."""
+    if len(problem.times) == 1:
+        return Solution(problem.t, problem.y0[None], Stats(problem.func.nfe, 0, 0), ())
     if problem.method.kind == "scipy":
         return scipy_solution(problem, dense)
     segments = list(map(Segment.keep, steps(problem))) if dense else None
@@ -115,20 +119,31 @@ class Interpolant:
         self.sign = 1 if segments[0].h > 0 else -1
         self.ends = self.sign * np.array([segment.t1 for segment in segments])
 
-    def __call__(self, s: float) -> Any:
-        segment = self.segments[int(np.searchsorted(self.ends, self.sign * s))]
-        return segment.at(s, s).reshape(self.shape)
+    def __call__(self, times: Any) -> Any:
+        ys = [self.segments[i].at(s, s) for i, s in zip(self.find(times), times.reshape(-1).tolist(), strict=True)]
+        return anp.stack(ys).reshape((*times.shape, *self.shape))
+
+    def find(self, times: Any) -> Any:
+        """The number of the segment that each time falls into."""
+        return np.searchsorted(self.ends, self.sign * times.reshape(-1))
 
 
 def scipy_solution(problem: Problem, dense: bool) -> Solution:
     """The same problem handed to SciPy, which autograd cannot look into."""
     if problem.boxed:
         raise TypeError(f'{problem.method.name} cannot be differentiated: use odeint_adjoint, or method="dopri5"')
-    y0, func = problem.y0, problem.func.func
+    y0 = problem.y0
+
+    def func(t: float, y: Any) -> Any:
+        return problem.func(t, y.view())  # SciPy's own array stays writeable
+
     found = scipy_solvers.run(problem.method, func, y0, problem.times, problem.rtol, problem.atol, problem.options)
     ys, stats, log, sol = found
     if dense and sol is None:
         raise ValueError(f"{problem.method.name} gives no dense output: use scipy:LSODA, or add the times to t")
-    interpolant = (lambda s: sol(s).astype(y0.dtype).reshape(problem.shape)) if dense and sol is not None else None
-    nfe = Stats(stats.nfe + 1, stats.accepted, stats.rejected)  # one for the check of what func returns
-    return Solution(problem.t, ys, nfe, log, interpolant)
+
+    def interpolant(times: Any) -> Any:
+        return np.moveaxis(sol(times), 0, -1).astype(y0.dtype).reshape((*times.shape, *problem.shape))  # type: ignore[misc]
+
+    stats = Stats(problem.func.nfe, stats.accepted, stats.rejected)
+    return Solution(problem.t, ys, stats, log, interpolant if dense else None)

@@ -6,13 +6,12 @@ sizes are constants to the gradient; only the ends of the interval and the outpu
 
 from collections.abc import Iterator
 from itertools import pairwise
-from math import ceil
 from typing import Any, NamedTuple
 
 import numpy as np
 from autograd.tracer import getval, isbox
 
-from nodelib.common.arguments import MAX_NUM_STEPS
+from nodelib.common.arguments import MAX_NUM_STEPS, grid_of
 from nodelib.common.controller import first_step, step_factor, trial_step
 from nodelib.common.solution import Step, Symptoms, examine
 from nodelib.common.tableaus import Tableau
@@ -35,12 +34,13 @@ class Stages:
         self.fsal = tableau.fsal
 
 
-def rk_step(func: Func, t: Any, y: Any, h: Any, stages: Stages) -> Any:
-    """One explicit Runge-Kutta step (HNW II.1). k[0] = f(t, y) is there; fills k[1:] and returns y at t + h."""
+def rk_step(func: Func, t: Any, t1: Any, y: Any, stages: Stages) -> Any:
+    """One explicit Runge-Kutta step from t to t1 (HNW II.1). k[0] = f(t, y) is there; fills k[1:], returns y at t1."""
+    h = t1 - t
     k, y_i = stages.k, y
     for i, c, a, earlier in stages.sums:
         y_i = y + h * a.dot(earlier)
-        k[i] = func(t + c * h, y_i)
+        k[i] = func(t + c * h if c != 1 else t1, y_i)
     return y_i if stages.fsal else advance(y, h, stages.b, k)
 
 
@@ -92,10 +92,9 @@ class Segment(NamedTuple):
 
 def rk_segment(problem: Problem, stages: Stages, y: Any, t: float, t1: float, ends: tuple) -> Segment:
     """The Runge-Kutta step from t to t1, its first slope being in stages.k[0]."""
-    start = problem.time(t, ends[0])
-    size = problem.time(t1, ends[1]) - start
-    y1 = rk_step(problem.func, start, y, size, stages)
-    return Segment(t, t1 - t, y, y1, stages.k, stages.dense, (start, size), t1, ends)
+    start, end = problem.time(t, ends[0]), problem.time(t1, ends[1])
+    y1 = rk_step(problem.func, start, end, y, stages)
+    return Segment(t, t1 - t, y, y1, stages.k, stages.dense, (start, end - start), t1, ends)
 
 
 def select_first_step(problem: Problem, order: int) -> float:
@@ -105,7 +104,8 @@ def select_first_step(problem: Problem, order: int) -> float:
     d0, d1 = norm(y / scale), norm(f / scale)
     h0 = min(trial_step(d0, d1), abs(problem.times[-1] - t))
     signed = h0 * problem.direction
-    f1 = getval(func(t + signed, y + signed * f))
+    trial = t + signed if h0 < abs(problem.times[-1] - t) else problem.times[-1]
+    f1 = getval(func(trial, y + signed * f))
     return first_step(h0, d1, norm((f1 - f) / scale) / h0, order)
 
 
@@ -167,5 +167,5 @@ def grid(problem: Problem) -> list[tuple[float, int]]:
     times, h = problem.times, problem.options.get("step_size")
     if h is None:
         return [(s, i) for i, s in enumerate(times)]
-    n = max(1, ceil(abs(times[-1] - times[0]) / h * (1 - 1e-12)))
-    return [(times[0] + m * problem.direction * h, 0) for m in range(n)] + [(times[-1], len(times) - 1)]
+    *points, end = grid_of(times, h)
+    return [(s, 0) for s in points] + [(end, len(times) - 1)]

@@ -8,21 +8,24 @@ z' = f obeys
 where a jumps by g_i = dL/dz(t_i) at each output time t_i. Chapter 2 derives this, sign by sign.
 """
 
-from collections.abc import Callable, Iterable, Sequence
-from functools import partial
+from collections.abc import Callable, Sequence
 from math import sqrt
 from typing import Any
-from warnings import warn
 
 import torch
 from torch import Tensor
+from torch.autograd.graph import get_gradient_edge
 
-from nodelib.common.arguments import METHODS, adjoint_settings, check_adjoint, default_tolerances
+from nodelib.common.arguments import METHODS, adjoint_settings, check_adjoint, default_tolerances, warn
 from nodelib.common.controller import next_first_step
-from nodelib.torch_ode.problem import MORE_OPTIONS, Form, check_state, instant, norm_of, prepare
-from nodelib.torch_ode.solve import run
+from nodelib.common.solution import SolverError, changed, on_the_way_back
+from nodelib.torch_ode.inputs import Form, ParamForm, as_params, as_times, check_params, check_state
+from nodelib.torch_ode.modes import entrance, refuse_transforms, without_autocast
+from nodelib.torch_ode.problem import MORE_OPTIONS, callbacks_of, instant, norm_of, prepare
+from nodelib.torch_ode.solve import odeint, run
 
 
+@entrance
 def odeint_adjoint(
     func: Callable[[Any, Any], Any],
     y0: Any,
@@ -32,7 +35,7 @@ def odeint_adjoint(
     rtol=None,
     atol=None,
     options=None,
-    adjoint_params: Iterable[Tensor] | None = None,
+    adjoint_params: Any = None,
     adjoint_rtol=None,
     adjoint_atol=None,
     adjoint_method=None,
@@ -41,51 +44,60 @@ def odeint_adjoint(
     """As ``odeint``, differentiable in y0, t and the parameters of func through the adjoint ODE.
 
     func:            (t, y) -> like y0; a Module, or any function with its parameters in adjoint_params.
-    adjoint_params:  the tensors that func depends on, by default the parameters of the Module.
+    adjoint_params:  the tensors that func depends on: one, or a sequence or dictionary of them, nested at will; by
+                     default the parameters of the Module that func is or belongs to.
     adjoint_…:       tolerances, method and options of the backward solve; by default those of the forward solve. In
                      adjoint_options, norm is "full" (default: the largest RMS of z, a and each parameter's gradient),
                      "seminorm" (without the parameters, whose integral feeds nothing back: Kidger, Chen & Lyons 2021)
                      or a function of (time's adjoint, z, a, *parameters' gradients).
 
     The gradient is that of the exact flow up to the tolerances, not of the computed solution: see ``odeint_checkpoint``
-    for that. It is a first derivative: for second ones differentiate ``odeint``. Raises what ``solve`` raises; warns
-    when func uses a tensor that requires a gradient and is not among the parameters, or none of the parameters.
+    for that. It is a first derivative: for second ones differentiate ``odeint``. Raises what ``solve`` raises, and on
+    the way back AnotherFunction when func is not what it was on the way there; warns when func uses a tensor that
+    requires a gradient and is not among the parameters, or none of the parameters.
     """
-    params = parameters_of(func, adjoint_params)
+    refuse_transforms("odeint_adjoint")
+    params = as_params(func, adjoint_params)
+    check_params(params)
     forward = {"method": method, "rtol": rtol, "atol": atol, "options": options}
     backward = adjoint_settings(forward, adjoint_method, adjoint_rtol, adjoint_atol, adjoint_options, MORE_OPTIONS)
     check_state(y0)
+    if not torch.is_grad_enabled():
+        return odeint(func, y0, t, **forward)
     form = Form(y0)
-    t = torch.as_tensor(t, dtype=None if isinstance(t, Tensor) else torch.float64)
-    return form.unflatten(_Adjoint.apply(func, form, forward, backward, form.flatten(y0), t, *params))
-
-
-def parameters_of(func: Any, given: Iterable[Tensor] | None) -> tuple[Tensor, ...]:
-    """The tensors to differentiate with respect to: those given or of the Module, without the frozen ones."""
-    if given is None and not isinstance(func, torch.nn.Module):
-        raise ValueError(
-            "func is not a Module, so its parameters are unknown: pass adjoint_params=(…), or () if it has none"
-        )
-    return tuple(p for p in (func.parameters() if given is None else given) if p.requires_grad)
+    y = _Adjoint.apply(func, form, forward, backward, form.flatten(y0), as_times(t), *params)
+    return form.unflatten(y) if form.is_tuple else y
 
 
 class _Adjoint(torch.autograd.Function):
+    """Its output is, for a tensor state, what the caller gets, and no view of it: so Python's collector sees through a
+    module that keeps its own solution."""
+
     @staticmethod
     def forward(ctx, func, form, forward, backward, y0, t, *params):
-        look = partial(warn_of_lost_gradients, params)
-        problem = prepare(func, form.unflatten(y0), t, **forward, look=look)
+        look = Look(params)
+        problem = prepare(func, form.unflatten(y0), t, **forward, look=look.first)
         y = run(problem).y
-        ctx.func, ctx.form, ctx.backward_settings = func, form, backward
-        ctx.save_for_backward(y, t, *params)
+        ctx.func, ctx.form, ctx.backward_settings, ctx.reached = func, form, backward, look.reached
+        ctx.has_f1 = problem.f1 is not None
+        y = y if form.is_tuple else form.unflatten(y)
+        ctx.save_for_backward(y, t, problem.f1 if ctx.has_f1 else problem.f0, *params)
         return y
 
     @staticmethod
     def backward(ctx, g):  # type: ignore[override]
         first_order_only()
-        y, t, *params = ctx.saved_tensors
+        y, t, slope, *params = ctx.saved_tensors
+        y, g, look = y.reshape(len(t), -1), g.reshape(len(t), -1), Look(params, ctx.reached)
         settings, norm = ctx.backward_settings
-        time_gradient = ctx.needs_input_grad[5]
-        a, dt, dparams = adjoint_gradients(ctx.func, ctx.form, y, t, params, g, settings, norm, time_gradient)
+        with without_autocast(y):
+            if not ctx.has_f1:  # else the way back begins with that evaluation
+                f0 = ctx.form.flatten(ctx.func(instant(float(t[0]), y), ctx.form.unflatten(y[0])))
+                look.same(f0, slope, float(t[0]))
+            look.f1 = slope if ctx.has_f1 else None
+            a, dt, dparams = adjoint_gradients(
+                ctx.func, ctx.form, y, t, params, g, settings, norm, ctx.needs_input_grad[5], look
+            )
         return (None, None, None, None, a, dt, *dparams)
 
 
@@ -108,12 +120,14 @@ def adjoint_gradients(
     settings: dict[str, Any],
     norm: Any = "full",
     time_gradient: bool = True,
+    look: "Look | None" = None,
 ) -> tuple[Tensor, Tensor | None, list[Tensor]]:
     """(dL/dy0, dL/dt, [dL/dθ]) from the flat outputs ys at t and g = dL/dys, both (len(t), n).
 
     Algorithm 2, at several outputs as in Appendix D.
 
-    ``settings`` are the method, tolerances and options of the backward solve, ``norm`` as in ``odeint_adjoint``.
+    ``settings`` are the method, tolerances and options of the backward solve, ``norm`` as in ``odeint_adjoint``;
+    ``look`` compares func with what it was on the way there.
     """
     n, options = ys.shape[1], dict(settings["options"])
     options["norm"] = adjoint_norm(norm, form, ys[0], params)
@@ -125,18 +139,24 @@ def adjoint_gradients(
         with torch.enable_grad():
             z = state[:n].detach().requires_grad_()
             f = form.flatten(func(s, form.unflatten(z)))
-            products = vjp(f, (z, *params), -state[n : 2 * n])
-        return torch.cat([f.detach(), *(product.reshape(-1) for product in products)], out=out)
+            product, *products = vjp(f, (z, *params), -state[n : 2 * n], look)
+        return torch.cat([f.detach(), product, *theta.flatten(products)], out=out)
 
     times, settings = t.detach().double().tolist(), {**settings, "options": options}
-    a, sizes = g[-1], [p.numel() for p in params]
-    dparams = torch.zeros(sum(sizes), dtype=ys.dtype, device=ys.device)
+    a, theta = g[-1], ParamForm(params, ys)
+    dparams = torch.zeros(sum(theta.sizes), dtype=ys.dtype, device=ys.device)
+    callbacks = callbacks_of(func, METHODS[settings["method"]], "_adjoint")
     dt = torch.zeros(len(times), dtype=torch.float64, device=ys.device) if time_gradient else None
     for i in range(len(times) - 1, 0, -1):
         start = torch.cat([ys[i], a, dparams])  # z starts anew from its stored value
-        problem = prepare(augmented, start, [times[i], times[i - 1]], **settings)
-        problem.reads, problem.func.writes = 2 * n, True
-        sol = run(problem)
+        try:
+            problem = prepare(augmented, start, [times[i], times[i - 1]], **settings)
+            problem.reads, problem.func.writes, problem.callbacks = 2 * n, True, callbacks
+            if look and look.f1 is not None and i == len(times) - 1:
+                look.same(problem.f0[:n], look.f1, times[i])
+            sol = run(problem)
+        except SolverError as error:
+            raise on_the_way_back(error, times[i], times[i - 1]) from error
         if dt is not None:
             dt[i] = dot(g[i], problem.f0[:n])
         a, dparams = sol.y[-1, n : 2 * n], sol.y[-1, 2 * n :]
@@ -144,14 +164,17 @@ def adjoint_gradients(
         if i == 1 and dt is not None:
             dt[0] = -dot(a, form.flatten(func(instant(times[0], ys), form.unflatten(ys[0]))))
         a = a + g[i - 1]  # a jumps where the loss looks at z (Figure 2 of the paper)
-    pieces = dparams.split(sizes) if sizes else ()
-    each = [(x if p.is_complex() else x.real).view_as(p) for x, p in zip(pieces, params, strict=True)]
-    return a, None if dt is None else dt.to(t), each
+    if look and look.missing and len(times) > 1:
+        look.again(func, form, times[0], ys[0])
+    return a, None if dt is None else dt.to(t), theta.unflatten(dparams)
 
 
-def vjp(f: Tensor, inputs: Sequence[Tensor], v: Tensor) -> list[Tensor]:
-    """v ∂f/∂x for each input x, zero where f does not depend on it."""
+def vjp(f: Tensor, inputs: Sequence[Tensor], v: Tensor, look: "Look | None" = None) -> list[Tensor]:
+    """v ∂f/∂x for each input x, zero where f does not depend on it. The last are the parameters, as ``look`` notes."""
     found = torch.autograd.grad(f, inputs, v, allow_unused=True) if f.requires_grad else [None] * len(inputs)
+    if look and look.missing:
+        products = found[len(found) - len(look.params) :]
+        look.missing -= {i for i, product in enumerate(products) if product is not None}
     return [torch.zeros_like(x) if product is None else product for product, x in zip(found, inputs, strict=True)]
 
 
@@ -162,40 +185,81 @@ def dot(a: Tensor, f: Tensor) -> Tensor:
 
 def adjoint_norm(norm: Any, form: Form, z: Tensor, params: Sequence[Tensor]) -> Callable[[Tensor], float]:
     """The norm of the backward state [z, a, dL/dθ …]: "full", "seminorm" or the caller's function of its parts."""
-    parts = form.unflatten(z) if form.is_tuple else (z,)
-    whole, without = Form((*parts, *parts, *params)), Form((*parts, *parts))
+    parts = tuple(form.unflatten(z)) if form.is_tuple else (z,)
+    state, theta, n = Form((*parts, *parts)), ParamForm(params, z), 2 * z.numel()
     if not isinstance(norm, str):
         clock = torch.zeros((), dtype=z.dtype, device=z.device)
-        return lambda x: float(norm((clock, *whole.unflatten(x))))
+        return lambda x: float(norm((clock, *state.unflatten(x[:n]), *theta.unflatten(x[n:]))))
     if norm == "full":
-        return norm_of(None, whole)
-    largest, reads = norm_of(None, without), 2 * z.numel()
-    return lambda x: largest(x[:reads])
+        return norm_of(None, Form((*parts, *parts, *theta.flatten(params))))
+    largest = norm_of(None, state)
+    return lambda x: largest(x[:n])
 
 
-def warn_of_lost_gradients(params: Sequence[Tensor], f: Tensor, y: Tensor) -> None:
-    """Look through the graph of one evaluation f of func at y, and warn of tensors that the adjoint will not reach."""
-    reached, seen, stack = not params, set(), [f.grad_fn]
-    ends, leaves = {p.grad_fn for p in params if not p.is_leaf}, {id(p) for p in params}
-    while stack:
-        node = stack.pop()
-        if node is None or node in seen:
-            continue
-        seen.add(node)
-        leaf = getattr(node, "variable", None)
-        if node in ends or id(leaf) in leaves:
-            reached = True
-            continue
-        if leaf is not None and leaf is not y:
+class Look:
+    """What func depends on, looked at on the way there, and held against that on the way back.
+
+    ``reached`` are the parameters, by number, that the first evaluation depended on; ``missing`` those among them that
+    no product has reached yet on the way back; ``f1`` is what func gave at the last time, where that is known.
+    """
+
+    def __init__(self, params: Sequence[Tensor], reached: frozenset[int] = frozenset()):
+        self.params, self.reached, self.missing = params, reached, set(reached)
+        self.f1: Tensor | None = None
+
+    def first(self, f: Tensor, y: Tensor) -> None:
+        """Look through the graph of the first evaluation f at y, and warn of gradients that will be missing."""
+        self.reached, others = through(f, [y, *self.params])
+        for leaf in others:
             warn(
                 f"func uses a tensor of shape {tuple(leaf.shape)} that requires a gradient but is not among the "
-                "parameters: its gradient will be missing. Pass it in adjoint_params, or make it a Parameter of func",
-                stacklevel=2,
+                "parameters: its gradient will be missing. Pass it in adjoint_params, or make it a Parameter of func"
             )
-        stack.extend(parent for parent, _ in node.next_functions)
-    if not reached:
-        warn(
-            "what func returns at t[0] does not depend on its parameters: is there a torch.no_grad(), detach() or "
-            "item() in it?",
-            stacklevel=2,
-        )
+        self.reached = frozenset(i - 1 for i in self.reached if i)
+        if self.params and not self.reached:
+            warn(
+                "what func returns at t[0] does not depend on its parameters: is there a torch.no_grad(), detach() or "
+                "item() in it?"
+            )
+
+    def same(self, f: Tensor, was: Tensor, t: float) -> None:
+        """Raise unless func gives f at t where it gave ``was`` on the way there."""
+        gap, size = float((f.detach() - was).abs().max()), float(was.abs().max())
+        if not gap <= torch.finfo(was.dtype).eps ** 0.5 * size:
+            raise changed(f"at t = {t:.6g} and the same y it returns something {gap:.3g} away, of size {size:.3g}")
+
+    def again(self, func: Callable, form: Form, t0: float, y0: Tensor) -> None:
+        """Raise if func depends no more on all the parameters that it depended on at t0 and y0."""
+        with torch.enable_grad():
+            y = y0.detach().requires_grad_()
+            f = form.flatten(func(instant(t0, y), form.unflatten(y)))
+        if lost := self.reached - through(f, self.params)[0]:
+            shapes = ", ".join(str(tuple(self.params[i].shape)) for i in sorted(lost))
+            raise changed(f"it depends no more on parameters that it depended on, of shape {shapes}")
+
+
+def through(f: Tensor, inputs: Sequence[Tensor]) -> tuple[frozenset[int], list[Tensor]]:
+    """The inputs, by number, and the other leaves, in the graph of f."""
+    ends = {edge_of(x): i for i, x in enumerate(inputs)}
+    reached, others, seen, stack = set(), [], set(), [(f.grad_fn, f.output_nr)]
+    while stack:
+        edge = stack.pop()
+        if edge[0] is None or edge in seen:
+            continue
+        seen.add(edge)
+        if edge in ends:
+            reached.add(ends[edge])  # type: ignore[index]
+        elif (leaf := getattr(edge[0], "variable", None)) is not None:
+            others.append(leaf)
+        else:
+            stack.extend(edge[0].next_functions)
+    return frozenset(reached), others
+
+
+def edge_of(x: Tensor) -> tuple[Any, int]:
+    """Where x stands in a graph: for a leaf the node that collects its gradient, else the node that made it."""
+    if not x.is_leaf or x.layout is torch.strided:
+        edge = get_gradient_edge(x)
+        return edge.node, edge.output_nr
+    with torch.enable_grad():
+        return (1 * x).grad_fn.next_functions[0]  # type: ignore[union-attr]  # sparse: torch's own way takes a view

@@ -6,23 +6,25 @@ through the solver, to round-off, for the memory of one step's graph. Zhuang et 
 method" (ICML 2020). The adjoint of ``adjoint.py`` needs not even the states, but solves for another gradient.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from nodelib.torch_ode.adjoint import first_order_only, parameters_of, vjp, warn_of_lost_gradients
+from nodelib.torch_ode.adjoint import Look, first_order_only, vjp
+from nodelib.torch_ode.inputs import Form, as_params, as_times, check_state
+from nodelib.torch_ode.modes import entrance, refuse_transforms, without_autocast
 from nodelib.torch_ode.multistep import adams_segment
-from nodelib.torch_ode.problem import Form, Problem, check_state, prepare
-from nodelib.torch_ode.solve import check_end, outputs, steps
+from nodelib.torch_ode.problem import Problem, prepare
+from nodelib.torch_ode.solve import check_end, odeint, outputs, steps
 from nodelib.torch_ode.steps import Segment, Stages, first_slope, rk_segment
 
 Tape = list[tuple[Segment, int]]  # accepted steps, each with the index of the first output that may fall into it
 
 
+@entrance
 def odeint_checkpoint(
     func: Callable[[Any, Any], Any],
     y0: Any,
@@ -32,32 +34,38 @@ def odeint_checkpoint(
     rtol=None,
     atol=None,
     options=None,
-    adjoint_params: Iterable[Tensor] | None = None,
+    adjoint_params: Any = None,
 ) -> Any:
     """As ``odeint``, differentiable in y0, t and the parameters of func; each step is taken again on the way back.
 
     func:            (t, y) -> like y0; a Module, or any function with its parameters in adjoint_params.
-    adjoint_params:  the tensors that func depends on, by default the parameters of the Module.
+    adjoint_params:  the tensors that func depends on, as for ``odeint_adjoint``.
 
     The gradient is that of the discrete solution, equal to backpropagation through ``odeint`` up to round-off. It is
-    a first derivative. Raises what ``solve`` raises, and TypeError for SciPy's methods, whose steps cannot be taken
-    again.
+    a first derivative. Raises what ``odeint_adjoint`` raises, and TypeError for SciPy's methods, whose steps cannot be
+    taken again.
     """
+    refuse_transforms("odeint_checkpoint")
     if str(method).startswith("scipy"):
         raise TypeError(f"{method} does not let its steps be taken again: use odeint_adjoint, or another method")
     forward = {"method": method, "rtol": rtol, "atol": atol, "options": options}
-    params = parameters_of(func, adjoint_params)
+    params = as_params(func, adjoint_params)
     check_state(y0)
+    if not torch.is_grad_enabled():
+        return odeint(func, y0, t, **forward)
     form = Form(y0)
-    t = torch.as_tensor(t, dtype=None if isinstance(t, Tensor) else torch.float64)
-    return form.unflatten(_Checkpoint.apply(func, form, forward, form.flatten(y0), t, *params))
+    y = _Checkpoint.apply(func, form, forward, form.flatten(y0), as_times(t), *params)
+    return form.unflatten(y) if form.is_tuple else y
 
 
 class _Checkpoint(torch.autograd.Function):
+    """What is kept in tensors, states and the slopes that Adams methods carry, is saved for backward and released with
+    it. The output is no view, for the reason given in ``_Adjoint``."""
+
     @staticmethod
     def forward(ctx, func, form, forward, y0, t, *params):
-        look = partial(warn_of_lost_gradients, params)
-        problem = prepare(func, form.unflatten(y0), t, **forward, look=look)
+        look = Look(params)
+        problem = prepare(func, form.unflatten(y0), t, **forward, look=look.first)
         problem.graph = True  # the arithmetic of backpropagation, so that each step can be taken again bit for bit
         tape: Tape = []
         ys = [problem.y0[None][:0]]
@@ -65,30 +73,63 @@ class _Checkpoint(torch.autograd.Function):
 
         def recorded() -> Iterator[Segment]:
             for segment in steps(problem):
-                tape.append((segment._replace(k=None), done))
+                tape.append((segment._replace(k=None, y1=None), done))
                 yield segment
 
-        for indices, y in outputs(problem, recorded()):
+        for indices, y in outputs(problem, recorded() if len(t) > 1 else ()):
             ys.append(y)
             done = indices.stop
         ys = torch.cat(ys)
         check_end(problem, ys)
-        ctx.problem, ctx.tape = problem, tape
-        ctx.save_for_backward(y0, t, *params)  # y0, which the tape begins with, so that torch sees if it is changed
-        return ys
+        tensors, ctx.tape = packed(tape)
+        ctx.save_for_backward(problem.f0, y0, t, *params, *tensors)
+        ctx.problem = replace(problem, y0=None, f0=None, t=None, log=[])  # type: ignore[arg-type]
+        ctx.reached, ctx.params = look.reached, len(params)
+        return ys if form.is_tuple else form.unflatten(ys)
 
     @staticmethod
     def backward(ctx, g):  # type: ignore[override]
         first_order_only()
-        _, t, *params = ctx.saved_tensors
-        a, dt, dparams = checkpoint_gradients(ctx.problem, ctx.tape, t, params, g, ctx.needs_input_grad[4])
+        f0, y0, t, *tensors = ctx.saved_tensors
+        params, tensors = tensors[: ctx.params], tensors[ctx.params :]
+        problem, tape = replace(ctx.problem, y0=y0, f0=f0), unpacked(ctx.tape, tensors)
+        look, g = Look(params, ctx.reached), g.reshape(len(t), -1)
+        with without_autocast(y0):
+            a, dt, dparams = checkpoint_gradients(problem, tape, t, params, g, ctx.needs_input_grad[4], look)
         return (None, None, None, a, dt, *dparams)
 
 
+def packed(tape: Tape) -> tuple[list[Tensor], list[tuple[Segment, int]]]:
+    """The tensors of a tape in a row, each state followed by the slopes carried into its step; and the bare tape."""
+    tensors = [x for segment, _ in tape for x in (segment.y, *(slope for _, slope in segment.past[1:]))]
+    bare = [(s._replace(y=None, past=tuple((point, None) for point, _ in s.past)), first) for s, first in tape]
+    return tensors, bare
+
+
+def unpacked(tape: list[tuple[Segment, int]], tensors: list[Tensor]) -> Tape:
+    """The tape with its tensors."""
+    each = iter(tensors)
+    full = []
+    for segment, first in tape:
+        y = next(each)
+        past = tuple((point, next(each) if j else None) for j, (point, _) in enumerate(segment.past))
+        full.append((segment._replace(y=y, past=past), first))
+    return full
+
+
 def checkpoint_gradients(
-    problem: Problem, tape: Tape, t: Tensor, params: Sequence[Tensor], g: Tensor, time_gradient: bool = True
+    problem: Problem,
+    tape: Tape,
+    t: Tensor,
+    params: Sequence[Tensor],
+    g: Tensor,
+    time_gradient: bool = True,
+    look: Look | None = None,
 ) -> tuple[Tensor, Tensor | None, list[Tensor]]:
-    """(dL/dy0, dL/dt, [dL/dθ]) from g = dL/dys: the steps of the tape, last first, each taken again with a graph."""
+    """(dL/dy0, dL/dt, [dL/dθ]) from g = dL/dys: the steps of the tape, last first, each taken again with a graph.
+
+    ``look`` compares the first slope with what it was.
+    """
     a, dt, dparams = torch.zeros_like(g[0]), torch.zeros_like(t), [torch.zeros_like(p) for p in params]
     later: list[Tensor] = []  # gradients of the slopes that an Adams method carried into the steps after this one
     stops = [first for _, first in tape[1:]] + [len(t)]
@@ -100,15 +141,19 @@ def checkpoint_gradients(
             new = replace(problem, t=clock, graph=True)
             at_ends = (first == 0) + (segment.ends[1] == stop - 1)
             taken, slope = take_again(new, segment, y, carried, to_y1=stop - first <= at_ends)
+            if look and segment is tape[0][0] and segment.t not in problem.jumps:
+                look.same(slope, problem.f0, segment.t)
             inside = (y for _, part in outputs(new, [taken], first) for y in part)
             results = torch.cat([taken.y1, *inside, *([slope] if later else [])])
         inputs = (y, *([clock] if time_gradient else []), *carried, *params)
-        a, *parts = vjp(results, inputs, torch.cat([a, *g[first:stop], *later[:1]]))
+        a, *parts = vjp(results, inputs, torch.cat([a, *g[first:stop], *later[:1]]), look)
         if time_gradient:
             dt = dt + parts.pop(0)
         passed = later[1:] + [torch.zeros_like(a)] * (len(carried) - len(later[1:]))
         later = [x + y for x, y in zip(parts, passed, strict=False)]
         dparams = [d + part for d, part in zip(dparams, parts[len(carried) :], strict=True)]
+    if look and look.missing and tape:
+        look.again(problem.func.func, problem.form, problem.times[0], problem.y0)
     return a + g[0], dt if time_gradient else None, dparams
 
 

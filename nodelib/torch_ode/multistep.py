@@ -9,7 +9,7 @@ grid points (t_j, and the index in t that it moves with) and the slopes there, l
 """
 
 from collections.abc import Iterator
-from functools import cache
+from functools import lru_cache
 from itertools import pairwise
 from typing import Any
 
@@ -22,7 +22,7 @@ from nodelib.torch_ode.problem import Problem, instant, real
 from nodelib.torch_ode.steps import Segment, Stages, advance, first_slope, grid, rk_segment, weighted
 
 
-@cache
+@lru_cache(1024)
 def adams_weights(nodes: tuple[float, ...]) -> np.ndarray:
     """Column j holds the coefficients of θ, θ², … in w_j(θ), for distinct nodes τ_j in units of the step."""
     powers = np.arange(len(nodes))
@@ -50,7 +50,8 @@ def adams_steps(problem: Problem) -> Iterator[Segment]:
     """Adams–Bashforth or implicit Adams steps on the grid."""
     y, f, past = problem.y0, problem.f0, ()
     for (t, i), (t1, j) in pairwise(grid(problem)):
-        f = first_slope(problem, t, i, y) if f is None else f
+        problem.tell("callback_step", t, y, t1 - t)
+        f = first_slope(problem, t, i, y) if f is None or t in problem.jumps else f
         past = (((t, i), f.clone()), *past)  # func may return the same tensor every time
         segment = adams_segment(problem, y, t, t1, (i, j), past)
         problem.log.append(Step(t, t1 - t, float("nan"), True))

@@ -5,44 +5,34 @@ States are flattened on entry, tuples into one vector; times are Python floats, 
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from math import prod, sqrt
+from math import inf, isfinite, sqrt
 from typing import Any
-from warnings import warn
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from nodelib.common.arguments import Method, check_method, check_times, check_tolerances, default_tolerances
+from nodelib.common.arguments import (
+    Method,
+    check_method,
+    check_order,
+    check_times,
+    check_tolerances,
+    default_tolerances,
+    warn,
+)
 from nodelib.common.solution import NonFiniteState, Step
+from nodelib.torch_ode.inputs import Form, as_times, check_state, distinct, not_dense
+from nodelib.torch_ode.modes import hidden, module_of, transformed
 
 Func = Callable[..., Any]  # (t, y) -> f
+IN_PLACE = "func changes y in place: return a new tensor, for instance -y and not y.neg_()"
 MORE_OPTIONS = {
-    "rk fixed": {"grid_constructor", "norm"},
-    "adams fixed": {"grid_constructor", "norm"},
+    "rk fixed": {"grid_constructor", "norm", "perturb"},
+    "adams fixed": {"grid_constructor", "norm", "perturb"},
     "rk adaptive": {"min_step", "max_step", "norm", "step_t", "jump_t"},
     "scipy adaptive": {"norm"},
 }
-
-
-class Form:
-    """The shape of a state, tensor or tuple of tensors, and the way between it and one flat vector."""
-
-    def __init__(self, y0: Any):
-        self.is_tuple = not isinstance(y0, Tensor)
-        parts = y0 if self.is_tuple else (y0,)
-        self.shapes = [tuple(part.shape) for part in parts]
-        self.sizes = [prod(shape) for shape in self.shapes]
-
-    def flatten(self, y: Any) -> Tensor:
-        """The state as one vector."""
-        return torch.cat([part.reshape(-1) for part in y]) if self.is_tuple else y.reshape(-1)
-
-    def unflatten(self, y: Tensor) -> Any:
-        """The state from a vector (n,), or states from vectors (…, n)."""
-        if not self.is_tuple:
-            return y.view(y.shape[:-1] + self.shapes[0])
-        parts = y.split(self.sizes, dim=-1)
-        return tuple(part.reshape(y.shape[:-1] + shape) for part, shape in zip(parts, self.shapes, strict=True))
 
 
 class Counted:
@@ -63,9 +53,11 @@ class Counted:
     def __call__(self, t: Tensor, y: Tensor, out: Tensor | None = None) -> Tensor:
         """f(t, y), in the vector ``out`` where one is given."""
         self.nfe += 1
-        if out is None:
-            return self.flat(t, y)
-        return self.func(t, y, out) if self.writes else out.copy_(self.flat(t, y))
+        version = y._version  # torch counts the writes into a tensor and its views
+        f = self.func(t, y, out) if self.writes and out is not None else self.flat(t, y)
+        if y._version != version:
+            raise ValueError(IN_PLACE)
+        return f if out is None or self.writes else out.copy_(f)
 
 
 @dataclass
@@ -73,7 +65,8 @@ class Problem:
     """A checked initial value problem on the flat state y0, with the log of its attempted steps.
 
     ``reads``: func needs only that many leading entries of y; the others are quadratures (None: all of them).
-    ``jumps``: times at which f jumps.
+    ``f1``: f(t[-1], y[-1]) where a method has it for nothing. ``jumps``: times at which f jumps. ``callbacks``: the
+    methods of func that torchdiffeq would call as steps are taken.
     """
 
     func: Any
@@ -89,7 +82,9 @@ class Problem:
     options: dict[str, Any]
     graph: bool
     reads: int | None = None
+    f1: Tensor | None = None
     jumps: frozenset[float] = frozenset()
+    callbacks: dict[str, Callable[..., Any]] = field(default_factory=dict)
     log: list[Step] = field(default_factory=list)
 
     @property
@@ -107,6 +102,12 @@ class Problem:
         return (
             self.t[i].to(self.y0.device).double() + (value - self.times[i]) if i is not None and self.moving else value
         )
+
+    def tell(self, event: str, t: float, y: Tensor, h: float) -> None:
+        """Call the func's callback of that name, if it has one, with (t, y, h) as torchdiffeq does."""
+        if event in self.callbacks:
+            start, size = (torch.full((), x, dtype=torch.float64, device=y.device) for x in (t, h))
+            self.callbacks[event](start, self.form.unflatten(y), size)
 
     def times_of(self, indices: range) -> Tensor | None:
         """The times t[i] where t has a gradient, else None."""
@@ -133,16 +134,20 @@ def prepare(
     ``look`` is shown that first evaluation and the state it was made at, with the graph between them.
     """
     chosen, options = check_method(method, options, MORE_OPTIONS)
+    check_order(func)
     check_state(y0)
     form = Form(y0)
     flat = form.flatten(y0)
-    numbers = t.detach() if isinstance(t, Tensor) else torch.as_tensor(t, dtype=torch.float64)
-    times = numbers.double().reshape(-1).tolist()
-    check_times(times, numbers.ndim)
+    if not finite(flat):
+        raise ValueError("y0 contains nan or inf: the solution needs a finite start")
+    t = as_times(t)
+    times = numbers_of(t)
+    check_times(times, t.ndim)
+    distinct(t, real(flat.dtype))
     rtol, atol = tolerances(rtol, atol, flat, form)
     counted = Counted(func, form)
-    if isinstance(func, torch.nn.Module):
-        warn_of_modes(func)
+    if module := module_of(func):
+        warn_of_modes(module)
     if look:
         with torch.enable_grad():
             leaf = flat.detach().requires_grad_()
@@ -151,55 +156,72 @@ def prepare(
         f0 = f0.detach()
     else:
         f0 = first_evaluation(counted, func, times[0], t, y0, flat)
-    graph = torch.is_grad_enabled() and any(isinstance(x, Tensor) and x.requires_grad for x in (flat, t, f0))
-    if torch.is_grad_enabled() and not f0.requires_grad and has_parameters(func):
-        warn("func has parameters, but its output no gradient: is there a no_grad() or detach() in it?", stacklevel=3)
+    followed = transformed()
+    graph = followed or (torch.is_grad_enabled() and any(x.requires_grad for x in (flat, t, f0)))
+    if torch.is_grad_enabled() and not followed and not f0.requires_grad and has_parameters(func):
+        warn("func has parameters, but its output no gradient: is there a no_grad() or detach() in it?")
+    check_transforms(chosen, (flat, f0))
     norm = norm_of(options.pop("norm", None), form)
-    return Problem(counted, flat, f0, form, t, times, chosen, rtol, atol, norm, options, graph)
+    problem = Problem(counted, flat, f0, form, t, times, chosen, rtol, atol, norm, options, graph)
+    problem.callbacks = callbacks_of(func, chosen)
+    return problem
+
+
+CALLBACKS = ("callback_step", "callback_accept_step", "callback_reject_step")
+
+
+def callbacks_of(func: Any, method: Method, suffix: str = "") -> dict[str, Callable[..., Any]]:
+    """The callbacks that func has for this method: for fixed steps callback_step alone, as in torchdiffeq."""
+    found = {name: getattr(func, name + suffix) for name in CALLBACKS if hasattr(func, name + suffix)}
+    known = () if method.kind == "scipy" else CALLBACKS if method.adaptive else CALLBACKS[:1]
+    for name in found:
+        if name not in known:
+            raise ValueError(
+                f"func has {name}{suffix}, which {method.name} would never call: take "
+                + ("a method of our own, as dopri5, or remove it" if not known else "an adaptive method, or remove it")
+            )
+    return found
+
+
+def numbers_of(t: Tensor) -> list[float]:
+    """The times as Python floats."""
+    try:
+        return t.detach().double().reshape(-1).tolist()
+    except RuntimeError as error:
+        if not transformed():
+            raise
+        raise TypeError(
+            "t must be plain times under torch.func: its entries decide where steps end. Differentiate in t by "
+            "torch.autograd"
+        ) from error
+
+
+def check_transforms(method: Method, tensors: tuple[Tensor, ...]) -> None:
+    """Raise under torch.vmap for a method whose steps depend on the values of y, which are many at once there."""
+    by_values = method.adaptive or method.name == "implicit_adams"
+    if by_values and any(map(hidden, tensors)):
+        raise TypeError(
+            f"odeint with {method.name} cannot run under torch.vmap, since its steps depend on the values of y: put "
+            'the batch into y0, where one solve takes all of it, or use fixed steps, as method="rk4" with step_size'
+        )
 
 
 def has_parameters(func: Any) -> bool:
-    """Is func a Module with parameters that require gradients?"""
-    return isinstance(func, torch.nn.Module) and any(p.requires_grad for p in func.parameters())
+    """Does func belong to a Module with parameters that require gradients?"""
+    module = module_of(func)
+    return module is not None and any(p.requires_grad for p in module.parameters())
 
 
 def warn_of_modes(func: torch.nn.Module) -> None:
     """Warn of layers that make func another function at each evaluation, or change as they are evaluated."""
     for name, module in func.named_modules():
         if module.training and isinstance(module, torch.nn.modules.dropout._DropoutNd) and module.p > 0:
-            warn(
-                f"func has an active Dropout ({name}): each evaluation is another function. Use func.eval()",
-                stacklevel=4,
-            )
+            warn(f"func has an active Dropout ({name}): each evaluation is another function. Use func.eval()")
         if module.training and isinstance(module, torch.nn.modules.batchnorm._BatchNorm) and module.track_running_stats:
             warn(
                 f"func has a BatchNorm in training mode ({name}): its running statistics change at every evaluation, "
-                "so that training and evaluation see different functions. Use GroupNorm, or func.eval()",
-                stacklevel=4,
+                "so that training and evaluation see different functions. Use GroupNorm, or func.eval()"
             )
-
-
-def check_state(y0: Any) -> None:
-    """Raise unless y0 is a finite floating-point tensor or a tuple of such, of one dtype on one device."""
-    parts = y0 if isinstance(y0, tuple | list) else (y0,)
-    for part in parts:
-        if not isinstance(part, Tensor):
-            raise TypeError(
-                f"y0 must be a tensor or a tuple of tensors, got {type(part).__name__}: use torch.as_tensor"
-            )
-        if part.dtype not in (torch.float32, torch.float64, torch.complex64, torch.complex128):
-            raise TypeError(f"y0 must be float32, float64 or complex, got {part.dtype}: pass e.g. y0.float()")
-        if part.numel() == 0:
-            raise ValueError(f"y0 is empty (shape {tuple(part.shape)}): there is nothing to solve for")
-        if (part.dtype, part.device) != (parts[0].dtype, parts[0].device):
-            raise TypeError(
-                f"the parts of y0 must share dtype and device, got {parts[0].dtype} on {parts[0].device} "
-                f"and {part.dtype} on {part.device}"
-            )
-        if not finite(part):
-            raise ValueError("y0 contains nan or inf: the solution needs a finite start")
-    if not parts:
-        raise ValueError("y0 is an empty tuple: there is nothing to solve for")
 
 
 def tolerances(rtol: Any, atol: Any, y0: Tensor, form: Form) -> tuple[Any, Any]:
@@ -222,8 +244,8 @@ def each_entry(name: str, tol: Any, y0: Tensor, form: Form) -> Any:
     if isinstance(tol, tuple | list):
         if not form.is_tuple or len(tol) != len(form.sizes):
             raise ValueError(f"{name} has {len(tol)} entries: give a number, or for a tuple y0 one for each part")
-        tol = torch.cat([torch.full((n,), float(x), dtype=torch.float64) for n, x in zip(form.sizes, tol, strict=True)])
-    tol = torch.as_tensor(tol, dtype=torch.float64).detach()
+        tol = np.repeat(np.array(tol, float), form.sizes)
+    tol = tol.detach().double() if isinstance(tol, Tensor) else torch.as_tensor(tol, dtype=torch.float64, device="cpu")
     if tol.ndim and tol.numel() != y0.numel():
         raise ValueError(f"{name} must be a number or a tensor like y0 ({form.shapes}), got shape {tuple(tol.shape)}")
     return tol.reshape(-1).to(y0.device, real(y0.dtype)) if tol.ndim else float(tol)
@@ -232,20 +254,20 @@ def each_entry(name: str, tol: Any, y0: Tensor, form: Form) -> Any:
 def first_evaluation(counted: Counted, func: Func, t0: float, t: Any, y0: Any, flat: Tensor) -> Tensor:
     """f(t0, y0), flat, after checking that func returns what a derivative of y0 must be."""
     counted.nfe += 1
-    if isinstance(t, Tensor) and t.requires_grad:
-        start = t[0].to(flat.device, real(flat.dtype))
-    else:
-        start = torch.tensor(t0, dtype=real(flat.dtype), device=flat.device)
-    before = flat.detach().clone()
+    start = instant(t[0] if isinstance(t, Tensor) and t.requires_grad else t0, flat)
+    parts = y0 if isinstance(y0, tuple | list) else (y0,)
+    versions = [part._version for part in parts]
     f0 = func(start, y0)
-    if not torch.equal(counted.form.flatten(y0), before):
-        raise ValueError("func changes y in place: return a new tensor, for instance -y and not y.neg_()")
+    if [part._version for part in parts] != versions:
+        raise ValueError(IN_PLACE)
     wanted, got = (x if isinstance(x, tuple | list) else (x,) for x in (y0, f0))
     if isinstance(y0, Tensor) != isinstance(f0, Tensor) or len(got) != len(wanted):
         raise TypeError(f"func must return the structure of y0, {_structure(y0)}, got {_structure(f0)}")
     for want, have in zip(wanted, got, strict=True):
         if not isinstance(have, Tensor):
             raise TypeError(f"func must return tensors, got {type(have).__name__}: use torch operations in func")
+        if not_dense(have):
+            raise TypeError(f"func must return dense tensors, got {not_dense(have)}: return f.to_dense()")
         if have.shape != want.shape:
             raise ValueError(f"func must return y0's shape {tuple(want.shape)}, got {tuple(have.shape)}")
         if have.dtype != want.dtype:
@@ -277,15 +299,23 @@ def norm_of(norm: Callable[[Any], Any] | None, form: Form) -> Callable[[Tensor],
 
 
 def finite(x: Tensor) -> bool:
-    """Are all entries finite? Where they are, their sum is too, unless it overflows: one pass instead of five."""
-    return bool(torch.isfinite(x.detach().sum()) or torch.isfinite(x).all())
+    """Are all entries finite? Where they are, their sum is too, unless it overflows: one pass instead of five.
+
+    Under torch.vmap nobody can say, so that they count as finite.
+    """
+    return hidden(x) or bool(torch.isfinite(x.detach().sum()) or torch.isfinite(x).all())
 
 
 def rms(x: Tensor) -> float:
     """Root mean square, of real or complex entries."""
-    return torch.linalg.vector_norm(x).item() / sqrt(x.numel())
+    norm = torch.linalg.vector_norm(x).item()
+    if norm == inf and isfinite(largest := float(x.detach().abs().max())):  # the squares overflow, x does not
+        return largest * rms(x / largest)
+    return norm / sqrt(x.numel())
 
 
 def instant(t: Any, y: Tensor) -> Tensor:
     """The time t as func gets it: a 0-d tensor of y's real dtype on its device."""
-    return torch.as_tensor(t, dtype=real(y.dtype), device=y.device)
+    if isinstance(t, Tensor):
+        return t.to(y.device, real(y.dtype))
+    return torch.full((), t, dtype=real(y.dtype), device=y.device)  # on a GPU this waits for nothing, a copy does

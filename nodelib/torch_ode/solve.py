@@ -4,7 +4,7 @@
 """
 
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sized
 from dataclasses import replace
 from typing import Any
 
@@ -14,11 +14,13 @@ from torch import Tensor
 
 from nodelib.common import scipy_solvers
 from nodelib.common.solution import NonFiniteState, Solution, Stats
+from nodelib.torch_ode.modes import entrance
 from nodelib.torch_ode.multistep import adams_steps
 from nodelib.torch_ode.problem import Form, Func, Problem, finite, instant, prepare
 from nodelib.torch_ode.steps import Segment, adaptive_steps, fixed_steps
 
 
+@entrance
 def odeint(func: Func, y0: Any, t: Any, *, method: str = "dopri5", rtol=None, atol=None, options=None) -> Any:
     """The states at the times t of the solution of y' = func(t, y), y(t[0]) = y0; shape (len(t), *y0.shape).
 
@@ -27,6 +29,7 @@ def odeint(func: Func, y0: Any, t: Any, *, method: str = "dopri5", rtol=None, at
     return solve(func, y0, t, method=method, rtol=rtol, atol=atol, options=options).y
 
 
+@entrance
 def solve(
     func: Func, y0: Any, t: Any, *, method: str = "dopri5", rtol=None, atol=None, options=None, dense: bool = False
 ) -> Solution:
@@ -34,7 +37,8 @@ def solve(
 
     func:    (t: 0-d tensor, y: like y0) -> like y0. t has y0's real dtype and device.
     y0:      tensor of any shape or a tuple of tensors; float32, float64 or complex; on any device.
-    t:       two or more times, strictly increasing or decreasing: a sequence, or a tensor (its gradient is given).
+    t:       the times, strictly increasing or decreasing: a tensor, or a sequence of numbers and tensors (their
+             gradient is given). The state at a single time is y0.
     method:  a name in ``METHODS``.
     rtol, atol: tolerance atol + rtol |y| on the error of each step (not of the whole); floats, tensors like y0, or
              for a tuple y0 one for each part. Defaults 1e-7, 1e-9 in double and 1e-5, 1e-6 in single precision.
@@ -50,11 +54,13 @@ def solve(
     """
     problem = prepare(func, y0, t, method, rtol, atol, options)
     sol = run(problem, dense)
-    return replace(sol, y=problem.form.unflatten(sol.y))
+    return replace(sol, y=problem.form.unflatten(sol.y), t=t if isinstance(t, Sized) else problem.t)
 
 
 def run(problem: Problem, dense: bool = False) -> Solution:
     """Solve a checked problem; the solution's y is flat, (len(t), n)."""
+    if len(problem.times) == 1:
+        return Solution(problem.t, problem.y0[None], Stats(problem.func.nfe, 0, 0), ())
     if problem.method.kind == "scipy":
         return scipy_solution(problem, dense)
     segments = list(map(Segment.keep, steps(problem))) if dense else None
@@ -124,20 +130,28 @@ class Interpolant:
         self.sign = 1 if segments[0].h > 0 else -1
         self.ends = self.sign * np.array([segment.t1 for segment in segments])
 
-    def __call__(self, s: float) -> Any:
-        segment = self.segments[int(np.searchsorted(self.ends, self.sign * s))]
-        return self.form.unflatten(segment.at(np.array([s]))[0])
+    def __call__(self, times: np.ndarray) -> Any:
+        flat = times.reshape(-1)
+        ys = torch.cat([self.segments[i].at(flat[j : j + 1]) for j, i in enumerate(self.find(flat))])
+        return self.form.unflatten(ys.reshape(*times.shape, -1))
+
+    def find(self, times: np.ndarray) -> np.ndarray:
+        """The number of the segment that each time falls into."""
+        return np.searchsorted(self.ends, self.sign * times)
 
 
 def scipy_solution(problem: Problem, dense: bool) -> Solution:
     """The same problem handed to SciPy on the CPU, which autograd cannot look into."""
     if problem.graph:
-        raise TypeError(f'{problem.method.name} cannot be differentiated: use odeint_adjoint, or method="dopri5"')
+        raise TypeError(
+            f'{problem.method.name} cannot be differentiated: use odeint_adjoint, or method="dopri5"; where no '
+            "gradient is wanted, solve under torch.no_grad()"
+        )
     y0 = problem.y0
 
     @torch.no_grad()
     def func(t: float, y: Any) -> Any:
-        state = torch.as_tensor(y).to(y0.device, y0.dtype)
+        state = torch.from_numpy(np.array(y)).to(y0.device, y0.dtype)  # a copy: SciPy goes on with its own
         return problem.func(instant(t, state), state).cpu().numpy()
 
     tols = [x.double().cpu().numpy() if isinstance(x, Tensor) else x for x in (problem.rtol, problem.atol)]
@@ -148,7 +162,10 @@ def scipy_solution(problem: Problem, dense: bool) -> Solution:
         raise ValueError(f"{problem.method.name} gives no dense output: use scipy:LSODA, or add the times to t")
 
     def back(y: Any) -> Tensor:
-        return torch.as_tensor(np.ascontiguousarray(y)).to(y0.device, y0.dtype)
+        return torch.from_numpy(np.array(y)).to(y0.device, y0.dtype)
 
-    interpolant = (lambda s: problem.form.unflatten(back(sol(s)))) if dense and sol is not None else None
-    return Solution(problem.t, back(ys), Stats(problem.func.nfe, stats.accepted, stats.rejected), log, interpolant)
+    def interpolant(times: np.ndarray) -> Any:
+        return problem.form.unflatten(back(np.moveaxis(sol(times), 0, -1)))  # type: ignore[misc]
+
+    stats = Stats(problem.func.nfe, stats.accepted, stats.rejected)
+    return Solution(problem.t, back(ys), stats, log, interpolant if dense else None)

@@ -8,23 +8,24 @@ into one buffer and a stage is one ``addmv``.
 from collections.abc import Iterator, Sequence
 from functools import cache
 from itertools import pairwise
-from math import ceil
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from nodelib.common.arguments import MAX_NUM_STEPS, check_times
+from nodelib.common.arguments import MAX_NUM_STEPS, check_times, grid_of
 from nodelib.common.controller import first_step, step_factor, trial_step
 from nodelib.common.solution import Step, Symptoms, examine
 from nodelib.common.tableaus import Tableau
+from nodelib.torch_ode.inputs import as_times
 from nodelib.torch_ode.problem import Func, Problem, instant, real
 
 EPS = torch.finfo(torch.float64).eps
 
 
 @cache
+@torch.inference_mode(False)  # what is cached here outlives the mode that it was made in
 def coefficients(tableau: Tableau, dtype: torch.dtype, device: torch.device) -> tuple[list, np.ndarray, Tensor, list]:
     """The tableau's rows a_1 … a_s, b, b - b̂ as floats; its dense output; its nodes and the rows again as tensors."""
     rows = [[float(x) for x in row] for row in (*tableau.a, tableau.b, tableau.b_err or tableau.b)]
@@ -45,7 +46,9 @@ class Stages:
         s, y = tableau.stages, problem.y0
         self.graph, self.fsal, self.dtype = problem.graph, tableau.fsal, real(y.dtype)
         self.weights, self.dense, self.c, vectors = coefficients(tableau, y.dtype, y.device)
-        self.nodes, self.numpy_dtype = np.array(tableau.c[1:], float), torch.empty(0, dtype=self.dtype).numpy().dtype
+        self.nodes, self.on_cpu = np.array(tableau.c[1:], float), y.device.type == "cpu"
+        self.numpy_dtype = np.float32 if self.dtype is torch.float32 else np.float64
+        self.at_end = [i for i, c in enumerate(tableau.c[1:]) if c == 1]
         self.k: Any = [y] * s if self.graph else torch.empty(s, y.numel(), dtype=y.dtype, device=y.device)
         if not self.graph:
             # func reads only the first ``reads`` entries; the last stage of an FSAL pair makes all of y at t + h.
@@ -61,12 +64,16 @@ class Stages:
         else:
             self.first.copy_(slope)
 
-    def times(self, t: Any, h: Any) -> tuple[Tensor, ...]:
-        """t + c_i h for every stage but the first."""
-        if isinstance(h, Tensor):
-            return self.c.mul(h).add(t).to(self.dtype).unbind()
-        numbers = (self.nodes * h + t).astype(self.numpy_dtype)  # cheaper than in torch
-        return torch.as_tensor(numbers, device=self.c.device).unbind()
+    def times(self, t: Any, t1: Any) -> tuple[Tensor, ...]:
+        """t + c_i (t1 - t) for every stage but the first; where c_i = 1 it is t1, which a rounding would step over."""
+        if isinstance(t, Tensor) or isinstance(t1, Tensor) or not self.on_cpu:  # numbers to a GPU as scalars: no wait
+            times = list(self.c.mul(t1 - t).add(t).to(self.dtype).unbind())
+            for i in self.at_end:
+                times[i] = t1.to(self.dtype) if isinstance(t1, Tensor) else torch.full_like(times[i], t1)
+            return tuple(times)
+        numbers = (self.nodes * (t1 - t) + t).astype(self.numpy_dtype)  # cheaper than in torch
+        numbers[self.at_end] = t1
+        return torch.from_numpy(numbers).unbind()
 
     def error(self) -> Tensor:
         """Σ_i (b_i - b̂_i) k_i, without a graph."""
@@ -79,7 +86,7 @@ class Stages:
 def rk_step(func: Func, times: Sequence[Tensor], y: Tensor, h: Any, stages: Stages) -> Tensor:
     """One explicit Runge-Kutta step (HNW II.1). k[0] = f(t, y) is there; fills k[1:] and returns y at t + h.
 
-    ``times`` are those of the other stages, ``stages.times(t, h)``.
+    ``times`` are those of the other stages, ``stages.times(t, t + h)``.
     """
     if stages.graph:
         return rk_step_with_graph(func, times, y, h, stages)
@@ -159,14 +166,14 @@ class Segment(NamedTuple):
 
 def like(y: Tensor, weights: np.ndarray) -> Tensor:
     """The weights as a tensor of y's dtype on its device."""
-    return torch.from_numpy(weights).to(y)
+    return torch.from_numpy(weights).to(y.device, y.dtype)
 
 
 def rk_segment(problem: Problem, stages: Stages, y: Tensor, t: float, t1: float, ends: tuple) -> Segment:
     """The Runge-Kutta step from t to t1, its first slope being in stages.k[0]."""
-    start = problem.time(t, ends[0])
-    size = problem.time(t1, ends[1]) - start
-    times = stages.times(start, size)
+    start, end = problem.time(t, ends[0]), problem.time(t1, ends[1])
+    size = end - start
+    times = stages.times(start, end)
     if t1 in problem.jumps:  # not at the jump, but just before it
         times = [beyond(t1, t - t1, y) if time == instant(t1, y) else time for time in times]
     y1 = rk_step(problem.func, times, y, size, stages)
@@ -188,7 +195,8 @@ def select_first_step(problem: Problem, order: int) -> float:
     d0, d1 = norm(y / scale), norm(f / scale)
     h0 = min(trial_step(d0, d1), abs(problem.times[-1] - t))
     signed = h0 * problem.direction
-    f1 = func(instant(t + signed, y), torch.add(y, f, alpha=signed))
+    trial = t + signed if h0 < abs(problem.times[-1] - t) else problem.times[-1]
+    f1 = func(instant(trial, y), torch.add(y, f, alpha=signed))
     return first_step(h0, d1, norm((f1 - f).div_(scale)) / h0, order)
 
 
@@ -202,7 +210,7 @@ def adaptive_steps(problem: Problem) -> Iterator[Segment]:
     stops, problem.jumps = stops_of(problem)
     t, t_end, y, previous = problem.times[0], problem.times[-1], problem.y0, None
     size_of_y = y.detach().abs()
-    atol = torch.as_tensor(problem.atol, dtype=size_of_y.dtype, device=y.device)
+    atol = problem.atol if isinstance(problem.atol, Tensor) else torch.full_like(size_of_y[:1], problem.atol)
     stages.start(problem.f0)
     h = problem.options.get("first_step") or select_first_step(problem, order)
     h = max(h, 10 * EPS * abs(t)) * problem.direction
@@ -214,6 +222,7 @@ def adaptive_steps(problem: Problem) -> Iterator[Segment]:
         ends = (0 if t == problem.times[0] else None, len(problem.times) - 1 if last else None)
         t1 = stop if clipped else t + h
         h = t1 - t
+        problem.tell("callback_step", t, y, h)
         segment = rk_segment(problem, stages, y, t, t1, ends)
         y1 = segment.y1
         size_of_y1 = y1.detach().abs() if problem.graph else y1.abs()
@@ -224,9 +233,12 @@ def adaptive_steps(problem: Problem) -> Iterator[Segment]:
         log.append(Step(t, h, ratio, accepted))
         if len(log) >= limit and not (accepted and last):
             raise why(problem, y).too_many(limit)
+        problem.tell("callback_accept_step" if accepted else "callback_reject_step", t, y, h)
         h *= step_factor(ratio, order, accepted, previous)
         if accepted:
             yield segment
+            if last and stages.fsal:
+                problem.f1 = stages.last
             if not last:
                 reuse = stages.fsal and t1 not in problem.jumps
                 stages.start(stages.last if reuse else first_slope(problem, t1, None, y1))
@@ -244,7 +256,7 @@ def stops_of(problem: Problem) -> tuple[list[float], frozenset[float]]:
     inner = {}
     for name in ("step_t", "jump_t"):
         given = problem.options.get(name)
-        values = [] if given is None else torch.as_tensor(given, dtype=torch.float64).reshape(-1).tolist()
+        values = [] if given is None else torch.as_tensor(given, dtype=torch.float64, device="cpu").reshape(-1).tolist()
         inner[name] = {s for s in values if sign * problem.times[0] < sign * s < sign * problem.times[-1]}
     stops = sorted(inner["step_t"] | inner["jump_t"], key=lambda s: sign * s)
     return [*stops, problem.times[-1]], frozenset(inner["jump_t"])
@@ -267,7 +279,8 @@ def fixed_steps(problem: Problem) -> Iterator[Segment]:
     stages = Stages(problem.method.tableau, problem)  # type: ignore[arg-type]
     y, f0 = problem.y0, problem.f0
     for (t, i), (t1, j) in pairwise(grid(problem)):
-        stages.start(first_slope(problem, t, i, y) if f0 is None else f0)
+        problem.tell("callback_step", t, y, t1 - t)
+        stages.start(first_slope(problem, t, i, y) if f0 is None or t in problem.jumps else f0)
         segment = rk_segment(problem, stages, y, t, t1, (i, j))
         problem.log.append(Step(t, t1 - t, float("nan"), True))
         yield segment
@@ -278,19 +291,26 @@ def grid(problem: Problem) -> list[tuple[float, int | None]]:
     """The times a fixed-step method stops at, each with the index of the entry of t that it moves with.
 
     Without an option they are t itself; with step_size t[0], t[0] + h, t[0] + 2h, … and t[-1]; or what
-    grid_constructor says, which must begin and end as t does.
+    grid_constructor says, which must begin and end as t does. With perturb f is evaluated just beside them, as if it
+    jumped at each.
     """
+    points = grid_points(problem)
+    if problem.options.get("perturb"):
+        problem.jumps = frozenset(s for s, _ in points)
+    return points
+
+
+def grid_points(problem: Problem) -> list[tuple[float, int | None]]:
     times, h, make = problem.times, problem.options.get("step_size"), problem.options.get("grid_constructor")
     if make is not None:
-        t = problem.t if isinstance(problem.t, Tensor) else torch.tensor(times, dtype=torch.float64)
-        made = torch.as_tensor(make(problem.func.func, problem.form.unflatten(problem.y0), t)).detach().double()
+        made = as_times(make(problem.func.func, problem.form.unflatten(problem.y0), problem.t)).detach().double()
         points = made.reshape(-1).tolist()
-        check_times(points, made.ndim, "grid")
+        check_times(points, made.ndim, "grid", fewest=2)
         if points[0] != times[0] or points[-1] != times[-1]:
             raise ValueError(f"grid_constructor must return a grid from t[0] to t[-1], got {points[0]} to {points[-1]}")
         owner = {s: i for i, s in enumerate(times)}
         return [(s, owner.get(s)) for s in points]
     if h is None:
         return [(s, i) for i, s in enumerate(times)]
-    n = max(1, ceil(abs(times[-1] - times[0]) / h * (1 - 1e-12)))
-    return [*((times[0] + m * problem.direction * h, 0) for m in range(n)), (times[-1], len(times) - 1)]
+    *points, end = grid_of(times, h)
+    return [*((s, 0) for s in points), (end, len(times) - 1)]

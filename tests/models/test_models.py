@@ -181,7 +181,7 @@ def test_evaluations_are_counted_forward_and_backward():
     logits = net(torch.rand(2, 1, 8, 8))
     assert net.body.field.nfe == 16
     logits.sum().backward()
-    assert net.body.field.nfe == 16 + 16
+    assert net.body.field.nfe == 16 + 1 + 16  # one to see that f is what it was on the way there
 
 
 # --- trained ones -----------------------------------------------------------------------------------------------------

@@ -33,8 +33,7 @@ def refuse(twin, error, message, **changes):
 BAD_TIMES = {
     "a scalar": (0.5, "t must be one-dimensional, got 0 dimensions: pass the times as a flat sequence"),
     "a matrix": ([[0.0, 1.0]], "t must be one-dimensional, got 2 dimensions"),
-    "empty": ([], "t needs at least two times, the start and the end, got 0"),
-    "a single time": ([1.0], "t needs at least two times, the start and the end, got 1"),
+    "empty": ([], "t needs at least a time, got 0"),
     "nan": ([0.0, NAN], "t must be finite, got nan in it"),
     "inf": ([0.0, 1.0, INF], "t must be finite, got inf in it"),
     "there and back": ([0.0, 2.0, 1.0], "t must increase or decrease strictly, but t[1] = 2 and t[2] = 1: sort it"),
@@ -293,7 +292,7 @@ def test_options_of_torch():
         ([0.0, 0.5], "grid_constructor must return a grid from t[0] to t[-1], got 0.0 to 0.5"),
         ([0.1, 1.0], "grid_constructor must return a grid from t[0] to t[-1], got 0.1 to 1.0"),
         ([0.0, 0.7, 0.5, 1.0], "grid must increase or decrease strictly, but grid[1] = 0.7 and grid[2] = 0.5"),
-        ([0.0], "grid needs at least two times"),
+        ([0.0], "grid needs at least a start and an end, got 1"),
         ([[0.0, 1.0]], "grid must be one-dimensional, got 2 dimensions"),
     ],
 )
