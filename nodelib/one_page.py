@@ -95,7 +95,7 @@ def guess_step(func, t, y, f, end, rtol, atol, norm):
 def gradients(func, ys, t, theta, g, rtol=1e-7, atol=1e-9):
     """(dL/dy0, dL/dt, [dL/dθ …]) for y' = func(t, y, *theta), its states ys at the times t, and g = dL/dys.
 
-    Algorithm 2, at several outputs as in Appendix D: z, a = dL/dz and dL/dθ are solved back from each to the one before.
+    Algorithm 2, at several outputs as in Appendix D: z, a = dL/dz and dL/dθ go back from each to the one before.
     """
     _, unflatten = flatten((ys[0], ys[0], *theta))
 
