@@ -5,6 +5,7 @@
     python run.py notebooks [01]   run the stored notebooks again, or those whose names begin so
     python run.py figures [name]   make the figures and their records again
     python run.py bench            measure the solvers' speed
+    python run.py twins            the numpy and the torch solver side by side, where their code differs
 
 The first call makes .venv and installs the versions in constraints.txt. Arguments after the command are passed on.
 """
@@ -141,8 +142,12 @@ def bench(*arguments: str) -> int:
     return python("-m", "tests.bench", *arguments)
 
 
+def twins(*arguments: str) -> int:
+    return python("-m", "nodelib.workbook.twins", *arguments)
+
+
 def main() -> None:
-    commands = {command.__name__: command for command in (lab, test, notebooks, figures, bench)}
+    commands = {command.__name__: command for command in (lab, test, notebooks, figures, bench, twins)}
     if len(sys.argv) < 2 or sys.argv[1] not in commands:
         sys.exit(__doc__)
     try:

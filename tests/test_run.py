@@ -113,7 +113,7 @@ def test_the_usage_names_every_command(folder):
     for arguments in ([], ["teach"]):
         done = start(folder, "run.py", *arguments)
         assert done.returncode == 1
-        for command in ("lab", "test", "notebooks", "figures", "bench"):
+        for command in ("lab", "test", "notebooks", "figures", "bench", "twins"):
             assert f"python run.py {command}" in done.stderr
 
 
