@@ -14,12 +14,12 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd.graph import get_gradient_edge
 
-from nodelib.common.arguments import METHODS, adjoint_settings, check_adjoint, default_tolerances, warn
+from nodelib.common.arguments import METHODS, adjoint_settings, check_adjoint, default_tolerances
 from nodelib.common.controller import next_first_step
-from nodelib.common.solution import SolverError, changed, on_the_way_back
+from nodelib.common.solution import SolverError, on_the_way_back
 from nodelib.torch_ode.inputs import Form, ParamForm, as_params, as_times, check_params, check_state
+from nodelib.torch_ode.look import Look
 from nodelib.torch_ode.modes import entrance, refuse_transforms, without_autocast
 from nodelib.torch_ode.problem import MORE_OPTIONS, callbacks_of, instant, norm_of, prepare
 from nodelib.torch_ode.solve import odeint, run
@@ -120,7 +120,7 @@ def adjoint_gradients(
     settings: dict[str, Any],
     norm: Any = "full",
     time_gradient: bool = True,
-    look: "Look | None" = None,
+    look: Look | None = None,
 ) -> tuple[Tensor, Tensor | None, list[Tensor]]:
     """(dL/dy0, dL/dt, [dL/dθ]) from the flat outputs ys at t and g = dL/dys, both (len(t), n).
 
@@ -169,7 +169,7 @@ def adjoint_gradients(
     return a, None if dt is None else dt.to(t), theta.unflatten(dparams)
 
 
-def vjp(f: Tensor, inputs: Sequence[Tensor], v: Tensor, look: "Look | None" = None) -> list[Tensor]:
+def vjp(f: Tensor, inputs: Sequence[Tensor], v: Tensor, look: Look | None = None) -> list[Tensor]:
     """v ∂f/∂x for each input x, zero where f does not depend on it. The last are the parameters, as ``look`` notes."""
     found = torch.autograd.grad(f, inputs, v, allow_unused=True) if f.requires_grad else [None] * len(inputs)
     if look and look.missing:
@@ -194,72 +194,3 @@ def adjoint_norm(norm: Any, form: Form, z: Tensor, params: Sequence[Tensor]) -> 
         return norm_of(None, Form((*parts, *parts, *theta.flatten(params))))
     largest = norm_of(None, state)
     return lambda x: largest(x[:n])
-
-
-class Look:
-    """What func depends on, looked at on the way there, and held against that on the way back.
-
-    ``reached`` are the parameters, by number, that the first evaluation depended on; ``missing`` those among them that
-    no product has reached yet on the way back; ``f1`` is what func gave at the last time, where that is known.
-    """
-
-    def __init__(self, params: Sequence[Tensor], reached: frozenset[int] = frozenset()):
-        self.params, self.reached, self.missing = params, reached, set(reached)
-        self.f1: Tensor | None = None
-
-    def first(self, f: Tensor, y: Tensor) -> None:
-        """Look through the graph of the first evaluation f at y, and warn of gradients that will be missing."""
-        self.reached, others = through(f, [y, *self.params])
-        for leaf in others:
-            warn(
-                f"func uses a tensor of shape {tuple(leaf.shape)} that requires a gradient but is not among the "
-                "parameters: its gradient will be missing. Pass it in adjoint_params, or make it a Parameter of func"
-            )
-        self.reached = frozenset(i - 1 for i in self.reached if i)
-        if self.params and not self.reached:
-            warn(
-                "what func returns at t[0] does not depend on its parameters: is there a torch.no_grad(), detach() or "
-                "item() in it?"
-            )
-
-    def same(self, f: Tensor, was: Tensor, t: float) -> None:
-        """Raise unless func gives f at t where it gave ``was`` on the way there."""
-        gap, size = float((f.detach() - was).abs().max()), float(was.abs().max())
-        if not gap <= torch.finfo(was.dtype).eps ** 0.5 * size:
-            raise changed(f"at t = {t:.6g} and the same y it returns something {gap:.3g} away, of size {size:.3g}")
-
-    def again(self, func: Callable, form: Form, t0: float, y0: Tensor) -> None:
-        """Raise if func depends no more on all the parameters that it depended on at t0 and y0."""
-        with torch.enable_grad():
-            y = y0.detach().requires_grad_()
-            f = form.flatten(func(instant(t0, y), form.unflatten(y)))
-        if lost := self.reached - through(f, self.params)[0]:
-            shapes = ", ".join(str(tuple(self.params[i].shape)) for i in sorted(lost))
-            raise changed(f"it depends no more on parameters that it depended on, of shape {shapes}")
-
-
-def through(f: Tensor, inputs: Sequence[Tensor]) -> tuple[frozenset[int], list[Tensor]]:
-    """The inputs, by number, and the other leaves, in the graph of f."""
-    ends = {edge_of(x): i for i, x in enumerate(inputs)}
-    reached, others, seen, stack = set(), [], set(), [(f.grad_fn, f.output_nr)]
-    while stack:
-        edge = stack.pop()
-        if edge[0] is None or edge in seen:
-            continue
-        seen.add(edge)
-        if edge in ends:
-            reached.add(ends[edge])  # type: ignore[index]
-        elif (leaf := getattr(edge[0], "variable", None)) is not None:
-            others.append(leaf)
-        else:
-            stack.extend(edge[0].next_functions)
-    return frozenset(reached), others
-
-
-def edge_of(x: Tensor) -> tuple[Any, int]:
-    """Where x stands in a graph: for a leaf the node that collects its gradient, else the node that made it."""
-    if not x.is_leaf or x.layout is torch.strided:
-        edge = get_gradient_edge(x)
-        return edge.node, edge.output_nr
-    with torch.enable_grad():
-        return (1 * x).grad_fn.next_functions[0]  # type: ignore[union-attr]  # sparse: torch's own way takes a view

@@ -152,6 +152,12 @@ def wrapped(line: str, column: int) -> list[str]:
     return wrap(line, column, subsequent_indent=indent, break_on_hyphens=False)
 
 
+def purpose(source: str, width: int) -> list[str]:
+    """What a file that only one twin has is for, in the words of its docstring."""
+    paragraphs = (ast.get_docstring(ast.parse(source)) or "").split("\n\n")
+    return [line for paragraph in paragraphs for line in wrap(paragraph, width)]
+
+
 def code_lines(source: str) -> int:
     """How many lines hold code: not documentation, not a comment, not blank."""
     found: set[int] = set()
@@ -165,7 +171,10 @@ def code_lines(source: str) -> int:
 
 
 def report(package: Path = PACKAGE, width: int = USUAL) -> list[str]:
-    """Every file of the twins side by side, as screen lines, and at the end how many lines of code each twin has."""
+    """Every file of the twins side by side, as screen lines, and at the end how many lines of code each twin has.
+
+    Of a file that only one twin has, its purpose.
+    """
     lines, totals = HEAD.splitlines(), [0, 0]
     for name in sorted({path.name for twin in TWINS for path in (package / twin).glob("*.py")}):
         files = [package / twin / name for twin in TWINS]
@@ -173,7 +182,7 @@ def report(package: Path = PACKAGE, width: int = USUAL) -> list[str]:
         counts = [code_lines(ours), code_lines(theirs)]
         totals = [total + count for total, count in zip(totals, counts, strict=True)]
         lines += ["", f"== {name}: {counts[0]} and {counts[1]} lines of code ".ljust(width, "=")]
-        lines += side_by_side(ours, theirs, width)
+        lines += side_by_side(ours, theirs, width) if ours and theirs else purpose(ours or theirs, width)
     both = " and ".join(f"{twin} {total}" for twin, total in zip(TWINS, totals, strict=True))
     return [*lines, "", f"Lines of code, without documentation, comments and blank lines: {both}."]
 

@@ -111,7 +111,7 @@ def test_the_real_twins_fit_the_screen_and_one_sitting(width):
 
 
 def test_the_report_ends_with_the_length_of_each_twin(tmp_path: Path):
-    for twin, files in zip(TWINS, ({"a.py": OURS}, {"a.py": THEIRS, "b.py": "x = 1\n"}), strict=True):
+    for twin, files in zip(TWINS, ({"a.py": OURS}, {"a.py": THEIRS, "b.py": '"""For one."""\nx = 1\n'}), strict=True):
         (tmp_path / twin).mkdir()
         for name, text in files.items():
             (tmp_path / twin / name).write_text(text, encoding="utf-8")
@@ -120,4 +120,5 @@ def test_the_report_ends_with_the_length_of_each_twin(tmp_path: Path):
         "== a.py: 9 and 11 lines of code ",
         "== b.py: 0 and 1 lines of code ",
     ]
+    assert "For one." in lines
     assert lines[-1].endswith(": numpy_ode 9 and torch_ode 12.")
