@@ -26,30 +26,28 @@ def arrows(ax):
 
 def draw():
     """Both panels: the blocks' states, and the solver's evaluations on its curves."""
-    fig = Figure(figsize=(9.0, 3.7))
-    left, right = fig.subplots(1, 2, sharey=True)
-    layers = np.arange(DEPTH + 1)
+    layers, fine, seen = np.arange(DEPTH + 1), np.linspace(0, DEPTH, 200), []
     blocks = odeint(field, STARTS, layers, method="euler")
-    seen = []
-    fine = np.linspace(0, DEPTH, 200)
     sol = solve(lambda t, h: evaluated(t, h, seen), STARTS, fine, rtol=1e-3, atol=1e-3)
-    for ax in (left, right):
-        arrows(ax)
-        ax.grid(False)
-        ax.set(xlim=(-0.1, DEPTH + 0.1), ylim=(-3.1, 3.1), xlabel="depth t")
-    for i, colour in enumerate(style.PETROFF6[:5]):
-        left.plot(layers, blocks[:, i], "o-", color=colour, markersize=6)
-        right.plot(fine, sol.y[:, i], "-", color=colour)
-        right.plot([t for t, _ in seen], [h[i] for _, h in seen], "o", color=style.INK, markersize=2.4)
-    left.set(ylabel="hidden state h", title="Five residual blocks: h ← h + f(h, t)")
-    right.set_title(f"One ODE: dh/dt = f(h, t), evaluated {sol.stats.nfe} times")
+    with style.book():
+        fig = Figure(figsize=(9.0, 3.7))
+        left, right = fig.subplots(1, 2, sharey=True)
+        for ax in (left, right):
+            arrows(ax)
+            ax.grid(False)
+            ax.set(xlim=(-0.1, DEPTH + 0.1), ylim=(-3.1, 3.1), xlabel="depth t")
+        for i, colour in enumerate(style.PETROFF6[:5]):
+            left.plot(layers, blocks[:, i], "o-", color=colour, markersize=6)
+            right.plot(fine, sol.y[:, i], "-", color=colour)
+            right.plot([t for t, _ in seen], [h[i] for _, h in seen], "o", color=style.INK, markersize=2.4)
+        left.set(ylabel="hidden state h", title="Five residual blocks: h ← h + f(h, t)")
+        right.set_title(f"One ODE: dh/dt = f(h, t), evaluated {sol.stats.nfe} times")
     return fig
 
 
 def main():
     """Write cover.png beside this file."""
-    with style.book():
-        style.save(draw(), Path(__file__).with_suffix(".png"), dpi=110)
+    style.save(draw(), Path(__file__).with_suffix(".png"), dpi=110)
 
 
 if __name__ == "__main__":

@@ -109,18 +109,18 @@ class Live(Generic[N]):
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> tuple[dict, dict]:
         view = self.widget._repr_mimebundle_() or {}
-        with book():
-            still = _base64(_encode(np.vstack([self._pixels, self._caption_pixels()])))
+        still = _base64(_encode(np.vstack([self._pixels, self._caption_pixels()])))
         return {**view, "image/png": still, "text/plain": self.description}, {"image/png": {"alt": self.description}}
 
     def _caption_pixels(self) -> np.ndarray:
         """The sentence as pixels, since a viewer without a kernel shows the picture and nothing else."""
         columns = int(13.2 * self.fig.get_figwidth())
         lines = textwrap.wrap(self.description, columns)
-        strip = Figure((self.fig.get_figwidth(), 0.2 * len(lines) + 0.15), dpi=self.fig.dpi)
-        canvas = FigureCanvasAgg(strip)
-        strip.text(0.01, 0.98, "\n".join(lines), va="top", fontsize=10, linespacing=1.35)
-        canvas.draw()
+        with book():
+            strip = Figure((self.fig.get_figwidth(), 0.2 * len(lines) + 0.15), dpi=self.fig.dpi)
+            canvas = FigureCanvasAgg(strip)
+            strip.text(0.01, 0.98, "\n".join(lines), va="top", fontsize=10, linespacing=1.35)
+            canvas.draw()
         return np.array(canvas.buffer_rgba())[..., :3]
 
 
