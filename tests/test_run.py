@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import time
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -55,6 +56,7 @@ def installs(run, monkeypatch: pytest.MonkeyPatch, stop_at: str = "") -> list[st
 
     def follow(what: str, command: list[str], begin: float) -> None:
         steps.append(what)
+        assert what != "starting pip" or ("--constraint", "constraints.txt") in pairwise(command)
         run.PYTHON.parent.mkdir(exist_ok=True)
         run.PYTHON.touch()
         if what == stop_at:
@@ -134,7 +136,7 @@ def test_an_interrupted_installation_does_not_count_and_is_made_again(run, monke
 
 
 @pytest.mark.parametrize(("name", "old", "new"), [
-    ("pyproject.toml", "torch==2.13.0", "torch==2.13.1"),
+    ("pyproject.toml", "torch>=2.11", "torch>=2.12"),
     ("pyproject.toml", '"pytest>=', '"pytest>=8.5,>='),
     ("constraints.txt", "torch==2.13.0", "torch==2.13.1"),
 ])  # fmt: skip
