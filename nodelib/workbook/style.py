@@ -26,7 +26,6 @@ BLUE, ORANGE, RED, PURPLE, GREY, VIOLET = PETROFF6 = ("#5790fc", "#f89c20", "#e4
 # Colour alone would exclude readers who do not see it, so the cycle changes both.
 LINE_STYLES = ("-", "--", "-.", ":", (0, (6, 2, 1, 2, 1, 2)), (0, (8, 2)))
 INK = "#222222"
-IN_PAGE = "module://matplotlib_inline.backend_inline"
 
 STYLE: dict = {
     "figure.figsize": (7.0, 3.6),
@@ -63,8 +62,9 @@ def use() -> None:
     What the reader's matplotlibrc says is put aside: with LaTeX, another font or a dark background, figures would not
     be those that are stored. In a kernel, pictures go into the page, whatever $MPLBACKEND says: it may have no screen.
     """
-    if hasattr(get_ipython(), "kernel"):
-        mpl.use(IN_PAGE)
+    shell = get_ipython()
+    if shell is not None and hasattr(shell, "kernel"):
+        shell.enable_matplotlib("inline")
     mpl.rcdefaults()  # the backend stays
     mpl.rcParams.update(STYLE)
 
