@@ -5,10 +5,12 @@ An exercise is a code cell tagged ``exercise`` (the stub), then a code cell tagg
 ``<details>`` holds the solution in one ``python`` block, the only place where the solution is written down.
 """
 
+import os
 import re
 from copy import deepcopy
 from functools import cache
 from pathlib import Path
+from types import SimpleNamespace
 
 import nbformat
 import pytest
@@ -62,6 +64,18 @@ def with_solutions(notebook: NotebookNode) -> NotebookNode:
         elif stub is not None and cell.cell_type == "markdown" and (solution := SOLUTION.search(cell.source)):
             stub.source, stub = solution[1], None
     return solved
+
+
+def test_kernels_of_the_tests_see_nothing_of_the_readers_ipython(monkeypatch, request):
+    (conftest,) = (p for p in request.config.pluginmanager.get_plugins() if hasattr(p, "READERS"))
+    names = ("IPYTHONDIR", *conftest.READERS)
+    for name in names:
+        monkeypatch.setenv(name, "the reader's")
+    cleanups: list = []
+    conftest.pytest_configure(SimpleNamespace(option=SimpleNamespace(), add_cleanup=cleanups.append))
+    assert "the reader's" not in map(os.environ.get, names)
+    for cleanup in cleanups:
+        cleanup()
 
 
 @each_chapter
