@@ -2,11 +2,14 @@
 
 import os
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).resolve().parent
+# IPython runs the first and imports from the second; the third asks for windows.
+READERS = ("PYTHONSTARTUP", "VIRTUAL_ENV", "MPLBACKEND")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -21,6 +24,19 @@ def pytest_configure(config: pytest.Config) -> None:
     profile = tempfile.TemporaryDirectory(prefix="nodelib-ipython-", ignore_cleanup_errors=True)
     config.add_cleanup(profile.cleanup)
     os.environ["IPYTHONDIR"] = profile.name
+    for name in READERS:
+        os.environ.pop(name, None)
+
+
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """One thread for torch: what is timed, or compared to the last bit, must not depend on the machine's cores."""
+    import torch  # here, since not every test run needs it
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -10,6 +10,7 @@
 The first call makes .venv and installs the versions in constraints.txt. Arguments after the command are passed on.
 """
 
+import functools
 import hashlib
 import os
 import shutil
@@ -36,6 +37,18 @@ REMEDY = """The lines above say why. If they speak of retries or of a connection
 the network; behind a proxy, set HTTPS_PROXY. If they speak of space: torch alone takes gigabytes where it brings CUDA.
 Then start the same command again."""
 
+# A shell may be set up for other Pythons, other test runs and other notebooks. A robot's, for one, puts pytest plugins
+# on PYTHONPATH that .venv cannot import; pip would take the packages there for installed. None of it is handed on.
+FOREIGN = ("PYTHON", "PYTEST_", "VIRTUAL_ENV")  # and whatever begins so, but for how text and caches are kept:
+HARMLESS = {"PYTHONUTF8", "PYTHONIOENCODING", "PYTHONUNBUFFERED", "PYTHONDONTWRITEBYTECODE", "PYTHONPYCACHEPREFIX"}
+MISLEADING = {
+    *("MPLBACKEND", "MATPLOTLIBRC"),  # figures in a window; another style
+    *("JUPYTER_PATH", "JUPYTER_PREFER_ENV_PATH", "JUPYTERLAB_DIR"),  # kernels and a JupyterLab from elsewhere
+    *("PIP_TARGET", "PIP_PREFIX", "PIP_ROOT", "PIP_USER", "PIP_PYTHON"),  # an installation elsewhere
+    *("PIP_CONSTRAINT", "PIP_REQUIREMENT", "PIP_NO_DEPS", "PIP_DRY_RUN"),  # an installation of something else
+    *("PYRIGHT_PYTHON_FORCE_VERSION", "PYRIGHT_PYTHON_PYLANCE_VERSION"),  # fetches another pyright
+}
+
 CHECKS = {
     "ruff check": ["ruff", "check", "--quiet"],
     "ruff format": ["ruff", "format", "--check", "--quiet"],
@@ -52,6 +65,16 @@ def wanted() -> str:
     packages = [*project["dependencies"], *project["optional-dependencies"]["test"]]
     pins = (ROOT / "constraints.txt").read_text(encoding="utf-8")
     return hashlib.sha256("\n".join([str(ROOT), VERSION, *packages, pins]).encode()).hexdigest()
+
+
+@functools.cache
+def environment() -> dict[str, str]:
+    """The variables to hand on. Says once which are left out, since someone may have set them on purpose."""
+    out = {name for name in os.environ if (name.startswith(FOREIGN) and name not in HARMLESS) or name in MISLEADING}
+    told = sorted(name for name in out if not name.startswith("VIRTUAL_ENV"))  # which any active environment sets
+    if told:
+        print(f"Not handed on to .venv's Python: {', '.join(told)}.", file=sys.stderr, flush=True)
+    return {name: value for name, value in os.environ.items() if name not in out} | {"PIP_USER": "0"}
 
 
 def ready() -> bool:
@@ -89,7 +112,7 @@ def install() -> None:
 def follow(what: str, command: list[str], start: float) -> None:
     """Run `command` behind one line that tells the seconds since `start` and the step; if it fails, end here."""
     pipe = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "encoding": "utf-8", "errors": "replace"}
-    child = subprocess.Popen(command, cwd=ROOT, **pipe)
+    child = subprocess.Popen(command, cwd=ROOT, env=environment(), **pipe)
     lines = [what]
     reader = threading.Thread(target=lambda: lines.extend(line.rstrip() for line in child.stdout or ()), daemon=True)
     reader.start()
@@ -102,13 +125,15 @@ def follow(what: str, command: list[str], start: float) -> None:
         print(line.ljust(width) if terminal else line, end="\r" if terminal else "\n", flush=True)
     if terminal:
         print(" " * width, end="\r", flush=True)
+    if child.stdout:
+        child.stdout.close()
     if child.wait() != 0:
         sys.exit("\n".join([*lines[-12:], "", f"Installing failed at this step: {what}.", REMEDY]))
 
 
 def python(*arguments: str) -> int:
     """Run .venv's Python with these arguments in the repository's folder; return its exit status."""
-    return subprocess.call([str(PYTHON), *arguments], cwd=ROOT)
+    return subprocess.call([str(PYTHON), *arguments], cwd=ROOT, env=environment())
 
 
 def lab(*arguments: str) -> int:

@@ -5,7 +5,7 @@
 
 It needs the network's checkpoint and record, which figures/table1_mnist.py writes, and MNIST (nodelib/data/mnist.py).
 Panels a to c are measured, panel d is the log of the training. Leaves figures/records/fig3_nfe.json, fig3_nfe.png, and
-fig3_half.png on what panel c does not show. What the numbers mean: nodelib/nfe.py.
+fig3_half.png on what panel c does not show. What the numbers mean: nodelib/experiments/nfe.py.
 """
 
 import argparse
@@ -17,6 +17,7 @@ from nodelib.data.mnist import mnist
 from nodelib.experiments import nfe, records
 from nodelib.experiments.memory import keep_freed_memory
 from nodelib.models.table1 import trained
+from nodelib.workbook.style import save
 
 FORWARD = (1e-1, 1e-2, 1e-3, 1e-4, 1e-5)
 BACKWARD = (1e-1, 1e-2, 1e-3)
@@ -27,8 +28,8 @@ def draw(name: str) -> None:
     """Draw the pictures of the record ``name`` beside this file."""
     numbers = records.read(name)
     log = records.read(numbers["run"])["log"]
-    figure3(numbers, log).savefig(Path(__file__).with_name(f"{name}.png"), dpi=100)
-    price_of_half(numbers).savefig(Path(__file__).with_name("fig3_half.png"), dpi=100)
+    save(figure3(numbers, log), Path(__file__).with_name(f"{name}.png"))
+    save(price_of_half(numbers), Path(__file__).with_name("fig3_half.png"))
 
 
 def main() -> None:

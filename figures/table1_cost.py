@@ -5,7 +5,8 @@
 
 It needs the ODE-Net's checkpoint, which figures/table1_mnist.py writes, and MNIST (nodelib/data/mnist.py). RK-Net is
 the same trained network with another gradient; the cost of the others does not depend on their weights, which are
-random. Leaves figures/records/table1_cost.json and table1_cost.png. What the numbers mean: nodelib/costs.py.
+random. Leaves figures/records/table1_cost.json and table1_cost.png. What the numbers mean:
+nodelib/experiments/costs.py.
 """
 
 import argparse
@@ -19,6 +20,7 @@ from nodelib.data.mnist import mnist
 from nodelib.experiments import costs, records
 from nodelib.experiments.memory import keep_freed_memory
 from nodelib.models.table1 import MODELS, trained
+from nodelib.workbook.style import save
 
 
 def main() -> None:
@@ -42,7 +44,7 @@ def main() -> None:
         z = odenet.to(a.device).stem(x)  # type: ignore[operator]
     numbers = {"run": a.run, "batch": a.batch, "models": models, "growth": costs.growth(z, repeats=a.repeats)}
     records.write("table1_cost", numbers, time.perf_counter() - started, records.describe_device(a.device))
-    growth(numbers["growth"]).savefig(Path(__file__).with_suffix(".png"), dpi=100)
+    save(growth(numbers["growth"]), Path(__file__).with_suffix(".png"))
 
 
 if __name__ == "__main__":

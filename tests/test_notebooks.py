@@ -5,10 +5,12 @@ An exercise is a code cell tagged ``exercise`` (the stub), then a code cell tagg
 ``<details>`` holds the solution in one ``python`` block, the only place where the solution is written down.
 """
 
+import os
 import re
 from copy import deepcopy
 from functools import cache
 from pathlib import Path
+from types import SimpleNamespace
 
 import nbformat
 import pytest
@@ -21,6 +23,14 @@ SECONDS_A_CELL = 120
 HEADING = "<summary>Solution</summary>"
 PROSE = r"(?:(?!```|<summary>).)*?"
 SOLUTION = re.compile(f"{HEADING}{PROSE}^```python\n(.*?)^```$\n{PROSE}^</details>", re.DOTALL | re.MULTILINE)
+
+# A path of some machine: from a root, a drive, a share, a home, or as an address. "/ 2", "a/b" and "</td>" are none.
+PATH = re.compile(
+    r"""file:/ | (?<![\w/])~[\w.-]*[/\\] | \b[A-Za-z]:[\\/](?!/) | \\\\[\w.-]+\\
+    | (?<![\w<:/.~…)\]])/(?: [\w.@+-]+/ | (?:bin|dev|etc|home|mnt|opt|proc|root|srv|tmp|Users|usr|var|work)\b)""",
+    re.VERBOSE,
+)
+PICTURES = ("image/png", "image/jpeg")
 
 each_chapter = pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
 
@@ -56,12 +66,62 @@ def with_solutions(notebook: NotebookNode) -> NotebookNode:
     return solved
 
 
+def test_kernels_of_the_tests_see_nothing_of_the_readers_ipython(monkeypatch, request):
+    (conftest,) = (p for p in request.config.pluginmanager.get_plugins() if hasattr(p, "READERS"))
+    names = ("IPYTHONDIR", *conftest.READERS)
+    for name in names:
+        monkeypatch.setenv(name, "the reader's")
+    cleanups: list = []
+    conftest.pytest_configure(SimpleNamespace(option=SimpleNamespace(), add_cleanup=cleanups.append))
+    assert "the reader's" not in map(os.environ.get, names)
+    for cleanup in cleanups:
+        cleanup()
+
+
 @each_chapter
 def test_every_code_cell_was_run_in_order_and_without_error(path):
     cells = code_cells(chapter(path))
     assert [cell.execution_count for cell in cells] == list(range(1, len(cells) + 1))
     outputs = [output for cell in cells for output in cell.outputs]
     assert not [output for output in outputs if output.output_type == "error" or output.get("name") == "stderr"]
+
+
+@each_chapter
+def test_no_output_holds_a_path_of_a_machine(path):
+    words = [text for cell in code_cells(chapter(path)) for output in cell.outputs for text in texts(output)]
+    assert [found for text in words for found in paths_in(text)] == []
+
+
+@pytest.mark.parametrize("text", [
+    "MNIST: /work/shared/mnist", "File '/usr/lib/python3.11/ast.py', line 1", "in /tmp", "<td>/home/ann/x</td>",
+    "=/a/b.py", "~/.cache/nodelib", "~ann/data/", r"~\AppData", r"C:\Users\ann", "D:/data", r"\\server\share",
+    "file:///a", "file:/a", str(Path.home() / "x"), str(NOTEBOOKS),
+])  # fmt: skip
+def test_a_path_is_seen(text):
+    assert paths_in(text)
+
+
+@pytest.mark.parametrize("text", [
+    "NFE-B / NFE-F", "1/2", "h/2 and dL/dθ", "a/b/c", "<tr></td></tr>", "https://arxiv.org/abs/1806.07366", "∂f/∂z",
+    "tol ~ 1e-3", "numpy_ode/solve.py", "[1.1](01_resnet_as_euler.ipynb)", "dz/dt = f(z)/(1+t)/2",
+    "image/png", "3:4", "a: b",
+])  # fmt: skip
+def test_what_is_no_path_is_not_taken_for_one(text):
+    assert not paths_in(text)
+
+
+def paths_in(text: str) -> list[str]:
+    """Each path, with a few letters around it."""
+    return [text[max(0, match.start() - 20) : match.end() + 30] for match in PATH.finditer(text)]
+
+
+def texts(part: object, key: str = "") -> list[str]:
+    """All strings in a part of an output, its metadata and the names in it included; pictures' bytes are none."""
+    if isinstance(part, dict):
+        return [*part, *(text for name, value in part.items() for text in texts(value, name))]
+    if isinstance(part, list | tuple):
+        return [text for value in part for text in texts(value, key)]
+    return [part] if isinstance(part, str) and key not in PICTURES else []
 
 
 @each_chapter

@@ -12,6 +12,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pytest
+import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
@@ -69,6 +70,29 @@ def test_conda_gets_the_packages_of_pyproject(name):
     assert listed == [*packages, "pip"]
     assert re.fullmatch(r"python=3\.\d+", python)
     assert python.removeprefix("python=") in ("3.11", "3.12", "3.13", "3.14")
+
+
+@pytest.mark.parametrize("name", CONDA)
+def test_conda_gets_ranges_and_one_version_of_python_alone(name):
+    python, *others = conda_list(name)
+    assert python.count("=") == 1
+    assert [line for line in others if not re.fullmatch(r"[\w-]+(>=[\d.]+(,<[\d.]+)?)?", line)] == []
+
+
+def test_torch_is_a_range_whose_ends_were_tried_and_run_py_installs_the_version_tested():
+    (torch,) = (Requirement(line) for line in PROJECT["dependencies"] if line.startswith("torch"))
+    assert [torch.specifier.contains(version) for version in ("2.10.0", "2.11.0", "2.13.0", "3.0.0")] == [0, 1, 1, 0]
+    assert [str(pin.specifier) for pin in PINS if pin.name == "torch"] == ["==2.13.0"]
+
+
+def test_conda_is_tried_every_week():
+    workflow = yaml.safe_load((ROOT / ".github" / "workflows" / "conda.yml").read_text(encoding="utf-8"))
+    assert workflow[True]["schedule"]  # YAML reads the key "on" as true
+    job = workflow["jobs"]["chapter"]
+    tried = {each["environment"]: each["run"] for each in job["strategy"]["matrix"]["include"]}
+    assert set(tried) == set(CONDA)
+    assert "--nbval notebooks/01_resnet_as_euler.ipynb" in tried["environment.yml"]
+    assert {"environment-file": "${{ matrix.environment }}"} in [step.get("with") for step in job["steps"]]
 
 
 def test_everything_that_is_installed_for_the_tests_is_pinned():
@@ -144,6 +168,22 @@ def test_the_links_of_the_readme_and_of_contributing_lead_somewhere():
     for name in ("README.md", "CONTRIBUTING.md"):
         for link in re.findall(r"\]\((?!https?:)([^)#]+)", (ROOT / name).read_text(encoding="utf-8")):
             assert (ROOT / link).exists(), f"{name}: {link}"
+
+
+@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md"])
+def test_every_path_that_is_named_is_there(name):
+    paths = named_paths((ROOT / name).read_text(encoding="utf-8"))
+    assert len(paths) > 10
+    assert [path for path in sorted(paths) if not any(ROOT.glob(path))] == []
+
+
+def named_paths(text: str) -> set[str]:
+    """The paths, and the modules as paths, in what is set as code; NN_name stands for a file, N for a number."""
+    code = " ".join(re.findall(r"```.*?```|`[^`\n]+`", text, re.DOTALL)).replace("lab/tree/", "")
+    code = re.sub(r"\.venv\S+", "", code)  # not there in a conda environment
+    words = re.findall(r"(?<![\w/.{])[.\w-]+/[\w./-]*|[\w-]+\.(?:py|yml|toml|txt|ipynb|cff)\b", code)
+    modules = [f"{module.replace('.', '/')}*" for module in re.findall(r"\bnodelib(?:\.\w+)+", code)]
+    return {re.sub(r"NN_name|(?<=chapter)N\b", "*", word).rstrip("/") for word in [*words, *modules]}
 
 
 def test_the_example_of_the_readme_runs():

@@ -6,6 +6,8 @@ import os
 import shutil
 import subprocess
 import sys
+import time
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -54,6 +56,7 @@ def installs(run, monkeypatch: pytest.MonkeyPatch, stop_at: str = "") -> list[st
 
     def follow(what: str, command: list[str], begin: float) -> None:
         steps.append(what)
+        assert what != "starting pip" or ("--constraint", "constraints.txt") in pairwise(command)
         run.PYTHON.parent.mkdir(exist_ok=True)
         run.PYTHON.touch()
         if what == stop_at:
@@ -133,7 +136,7 @@ def test_an_interrupted_installation_does_not_count_and_is_made_again(run, monke
 
 
 @pytest.mark.parametrize(("name", "old", "new"), [
-    ("pyproject.toml", "torch==2.13.0", "torch==2.13.1"),
+    ("pyproject.toml", "torch>=2.11", "torch>=2.12"),
     ("pyproject.toml", '"pytest>=', '"pytest>=8.5,>='),
     ("constraints.txt", "torch==2.13.0", "torch==2.13.1"),
 ])  # fmt: skip
@@ -158,6 +161,60 @@ def test_another_python_is_installed_anew(run, monkeypatch):
     installs(run, monkeypatch)
     monkeypatch.setattr(run, "VERSION", "3.99")
     assert not run.ready()
+
+
+@pytest.mark.parametrize("name", [
+    "PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP", "PYTHONWARNINGS", "PYTHONOPTIMIZE", "PYTHONINSPECT", "PYTHONSAFEPATH",
+    "PYTEST_ADDOPTS", "PYTEST_PLUGINS", "PYTEST_DISABLE_PLUGIN_AUTOLOAD", "VIRTUAL_ENV", "MPLBACKEND", "MATPLOTLIBRC",
+    "JUPYTER_PATH", "JUPYTERLAB_DIR", "PIP_TARGET", "PIP_CONSTRAINT",
+])  # fmt: skip
+def test_what_a_shell_has_set_for_others_reaches_no_python_of_ours(run, monkeypatch, name):
+    monkeypatch.setenv(name, "elsewhere")
+    is_there = f"import os, sys; sys.exit({name!r} in os.environ)"
+    monkeypatch.setattr(run, "PYTHON", Path(sys.executable))
+    assert run.python("-c", is_there) == 0
+    run.follow("a step of the installation", [sys.executable, "-c", is_there], time.monotonic())
+
+
+@pytest.mark.parametrize("name", [
+    "PIP_EXTRA_INDEX_URL", "PIP_INDEX_URL", "PIP_CERT", "PIP_ROOT_USER_ACTION", "HTTPS_PROXY", "NODELIB_DATA",
+    "MPLCONFIGDIR", "PYTHONUTF8", "PYTHONDONTWRITEBYTECODE", "CUDA_VISIBLE_DEVICES", "OMP_NUM_THREADS", "JUPYTER_TOKEN",
+])  # fmt: skip
+def test_what_the_reader_may_set_for_us_arrives(run, monkeypatch, capsys, name):
+    monkeypatch.setenv(name, "as set")
+    assert run.environment()[name] == "as set"
+    assert name not in capsys.readouterr().err
+
+
+def test_pip_installs_into_the_venv_even_where_the_user_has_set_otherwise(run, monkeypatch):
+    monkeypatch.setenv("PIP_USER", "1")
+    assert run.environment()["PIP_USER"] == "0"  # stated, since a pip.conf may say 1 as well
+
+
+def test_it_says_once_what_it_did_not_hand_on(run, monkeypatch, capsys):
+    for name in ("PYTHONPATH", "PYTEST_ADDOPTS", "VIRTUAL_ENV"):
+        monkeypatch.setenv(name, "elsewhere")
+    run.environment()
+    run.environment()
+    lines = [line for line in capsys.readouterr().err.splitlines() if "PYTHONPATH" in line]
+    assert len(lines) == 1
+    assert "PYTEST_ADDOPTS" in lines[0]
+    assert "VIRTUAL_ENV" not in lines[0]
+
+
+def test_pytest_plugins_on_the_pythonpath_that_do_not_import_harm_nothing(run, monkeypatch, tmp_path):
+    """A machine with ROS: its shell puts them there."""
+    info = tmp_path / "ros" / "launch_testing_ros-0.19.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: launch-testing-ros\nVersion: 0.19\n")
+    (info / "entry_points.txt").write_text("[pytest11]\nlaunch_ros = launch_testing_ros_entry\n")
+    (info.parent / "launch_testing_ros_entry.py").write_text("import a_package_of_the_ros_distribution\n")
+    (run.ROOT / "test_one.py").write_text("def test_one(): pass\n")
+    monkeypatch.setenv("PYTHONPATH", str(info.parent))
+    arguments = ["-m", "pytest", "-q", "-p", "no:cacheprovider", "test_one.py"]
+    assert subprocess.run([sys.executable, *arguments], cwd=run.ROOT, capture_output=True).returncode != 0  # the trap
+    monkeypatch.setattr(run, "PYTHON", Path(sys.executable))
+    assert run.python(*arguments) == 0
 
 
 def test_lab_opens_the_first_chapter_and_passes_arguments_on(run, monkeypatch):

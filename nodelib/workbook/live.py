@@ -10,7 +10,7 @@ import struct
 import textwrap
 import traceback
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Generic, TypeVar
 
 import numpy as np
@@ -19,7 +19,7 @@ from matplotlib.artist import Artist
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from .style import caption_html
+from .style import book, caption_html
 
 N = TypeVar("N")
 
@@ -27,11 +27,12 @@ N = TypeVar("N")
 class Live(Generic[N]):
     """A figure redrawn whenever one of its controls changes.
 
-    fig       a `Figure` not made by pyplot. Artists created with `animated=True` move. All others, the axes among them,
-              are drawn once, and again only when `draw` has changed one of them, which takes several times longer.
+    fig       a `Figure` made under `style.book`, not by pyplot. Artists created with `animated=True` move. All others,
+              the axes among them, are drawn once, and again only when `draw` has changed one of them, which takes
+              several times longer.
     controls  argument name -> ipywidgets control with a description, in the order shown
     compute   `compute(**values)` -> numbers, pure
-    draw      `draw(numbers)` sets the artists
+    draw      `draw(numbers)` sets the artists; or several such functions, one a panel
     describe  `describe(numbers)` -> one sentence: the text under the figure, its alternative text, its `text/plain`
 
     With or without a browser, `numbers`, `description` and `png` hold the last good state, and `error` is None or what
@@ -44,11 +45,12 @@ class Live(Generic[N]):
         fig: Figure,
         controls: Mapping[str, ValueWidget],
         compute: Callable[..., N],
-        draw: Callable[[N], None],
+        draw: Callable[[N], None] | Sequence[Callable[[N], None]],
         describe: Callable[[N], str],
     ) -> None:
         self.fig, self.controls = fig, dict(controls)
-        self._compute, self._draw, self._describe = compute, draw, describe
+        self._compute, self._describe = compute, describe
+        self._draws = (draw,) if callable(draw) else tuple(draw)
         self._canvas = FigureCanvasAgg(fig)
         self.error: str | None = None
         self._update()
@@ -70,9 +72,11 @@ class Live(Generic[N]):
 
     def _update(self) -> None:
         numbers = self._compute(**{name: control.value for name, control in self.controls.items()})  # type: ignore[attr-defined]
-        self._draw(numbers)
-        description = self._describe(numbers)
-        self._pixels = self._render()
+        with book():
+            for draw in self._draws:
+                draw(numbers)
+            description = self._describe(numbers)
+            self._pixels = self._render()
         self.png = _encode(self._pixels)
         self.numbers, self.description = numbers, description
 
@@ -112,11 +116,17 @@ class Live(Generic[N]):
         """The sentence as pixels, since a viewer without a kernel shows the picture and nothing else."""
         columns = int(13.2 * self.fig.get_figwidth())
         lines = textwrap.wrap(self.description, columns)
-        strip = Figure((self.fig.get_figwidth(), 0.2 * len(lines) + 0.15), dpi=self.fig.dpi)
-        canvas = FigureCanvasAgg(strip)
-        strip.text(0.01, 0.98, "\n".join(lines), va="top", fontsize=10, linespacing=1.35)
-        canvas.draw()
+        with book():
+            strip = Figure((self.fig.get_figwidth(), 0.2 * len(lines) + 0.15), dpi=self.fig.dpi)
+            canvas = FigureCanvasAgg(strip)
+            strip.text(0.01, 0.98, "\n".join(lines), va="top", fontsize=10, linespacing=1.35)
+            canvas.draw()
         return np.array(canvas.buffer_rgba())[..., :3]
+
+
+def counted(count: float, one: str, many: str = "") -> str:
+    """The count and what is counted, for a sentence: "1 step", "2 steps"; ``many`` where an s is not enough."""
+    return f"{count:.0f} {one if round(count) == 1 else many or one + 's'}"
 
 
 def _encode(pixels: np.ndarray) -> bytes:

@@ -7,6 +7,7 @@ row changes nothing. A notebook that raises an error, or takes too long, keeps i
 import hashlib
 import os
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -32,7 +33,7 @@ def refresh(path: Path, seconds: float = SECONDS) -> bool:
     """
     deadline = time.monotonic() + seconds
     notebook = nbformat.read(path, as_version=4)
-    NotebookClient(
+    client = NotebookClient(
         notebook,
         kernel_name="python3",  # with this name jupyter_client starts the very Python that runs here
         timeout_func=lambda cell: max(1, round(deadline - time.monotonic())),
@@ -40,7 +41,9 @@ def refresh(path: Path, seconds: float = SECONDS) -> bool:
         record_timing=False,
         store_widget_state=False,
         resources={"metadata": {"path": str(path.parent)}},
-    ).execute()
+    )
+    with tempfile.TemporaryDirectory(prefix="nodelib-ipython-", ignore_cleanup_errors=True) as profile:
+        client.execute(env={**os.environ, "IPYTHONDIR": profile})  # the reader's own might print something
     normalise(notebook)
     new = (nbformat.writes(notebook) + "\n").encode()
     if new == path.read_bytes():

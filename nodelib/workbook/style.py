@@ -3,16 +3,23 @@
 import html
 import io
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
+from IPython.core.getipython import get_ipython
 from IPython.display import display
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.rcsetup import cycler
 from matplotlib.text import Annotation
+from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 # Petroff's six colours (arXiv:2107.02270), by value: matplotlib knows them by name only in its newest versions.
 BLUE, ORANGE, RED, PURPLE, GREY, VIOLET = PETROFF6 = ("#5790fc", "#f89c20", "#e42536", "#964a8b", "#9c9ca1", "#7a21dd")
@@ -50,8 +57,34 @@ STYLE: dict = {
 
 
 def use() -> None:
-    """Give every figure made from here on the book's style. A chapter calls it once, in its first cell."""
+    """Give every figure made from here on the book's style. A chapter calls it once, in its first cell.
+
+    What the reader's matplotlibrc says is put aside: with LaTeX, another font or a dark background, figures would not
+    be those that are stored. In a kernel, pictures go into the page, whatever $MPLBACKEND says: it may have no screen.
+    """
+    shell = get_ipython()
+    if shell is not None and hasattr(shell, "kernel"):
+        shell.enable_matplotlib("inline")
+    mpl.rcdefaults()  # the backend stays
     mpl.rcParams.update(STYLE)
+
+
+@contextmanager
+def book() -> Iterator[None]:
+    """The book's style, and nothing of the reader's, for all figures made, drawn or saved inside.
+
+    What was made inside is drawn inside, too: matplotlib looks up fonts and makes ticks only when it draws.
+    """
+    with mpl.rc_context():
+        mpl.rcdefaults()
+        mpl.rcParams.update(STYLE)
+        yield
+
+
+def save(fig: Figure, path: Path, **kwargs: Any) -> None:
+    """Write ``fig`` to ``path`` as the book would draw it; ``kwargs`` are those of ``savefig``."""
+    with book():
+        fig.savefig(path, **kwargs)
 
 
 def text_colour(colour: str, contrast: float = 4.5) -> tuple[float, float, float]:
@@ -81,6 +114,19 @@ def label(
     return ax.annotate(text, at, xytext=shift, textcoords="offset points", color=text_colour(colour), **kwargs)
 
 
+def moving(ax: Axes, fmt: str, **look: Any) -> Line2D:
+    """A line without points yet, for an explorer to move."""
+    (line,) = ax.plot([], [], fmt, animated=True, **look)
+    return line
+
+
+def plain_ticks(axis: Axis, ticks: Sequence[float]) -> None:
+    """These ticks and no others, written without powers."""
+    axis.set_major_locator(FixedLocator(ticks))
+    axis.set_minor_locator(NullLocator())
+    axis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
+
+
 def show(fig: Figure, caption: str) -> None:
     """Display `fig` with `caption` under it, visible and as alternative text, and close it.
 
@@ -91,7 +137,8 @@ def show(fig: Figure, caption: str) -> None:
     if not re.match(r"Figure \d+\.\d+\. \S", caption):
         raise ValueError(f"caption must begin with the figure's number, as in 'Figure 1.2. An order …': {caption!r}")
     png = io.BytesIO()
-    fig.savefig(png, format="png")
+    with book():
+        fig.savefig(png, format="png")
     plt.close(fig)
     picture = {"image/png": png.getvalue(), "text/plain": caption}
     display(picture, raw=True, metadata={"image/png": {"alt": caption}})

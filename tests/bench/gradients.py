@@ -14,13 +14,14 @@ import torch
 import torchdiffeq
 
 from nodelib import torch_ode
-from tests.bench.solvers import Demo, Race, measure
+from tests.bench.race import Race, Run, report
+from tests.bench.solvers import Demo
 
 Solver = Callable[..., Any]
 TOLERANCES = {"rtol": 1e-7, "atol": 1e-9}  # torchdiffeq's defaults; the demo is in single precision
 
 
-def iteration(solver: Solver, **settings: Any) -> Callable[[], int]:
+def iteration(solver: Solver, **settings: Any) -> Run:
     """A function that trains one network by one iteration and returns the evaluations, forwards and backwards."""
     func = Demo()
     optimiser = torch.optim.RMSprop(func.parameters(), lr=1e-3)
@@ -47,7 +48,7 @@ def races() -> list[Race]:
     semi = {"adjoint_options": {"norm": "seminorm"}}
     means_the_same = {"rtol": 1.5e-7, "atol": 1.5e-9}
 
-    def race(name: str, ours: Callable[[], int], other: Callable[[], int], target: float | None) -> Race:
+    def race(name: str, ours: Run, other: Run, target: float | None) -> Race:
         return Race(f"ode_demo iteration, {name}", ours, other, target)
 
     return [
@@ -87,14 +88,7 @@ def races() -> list[Race]:
 
 def main(pairs: int = 61) -> int:
     """Print the table; 1 if a target is missed."""
-    torch.set_num_threads(1)
-    print(f"Ratio of processor times, median of {pairs} pairs (10th to 90th percentile)")
-    missed = 0
-    for race in races():
-        line, met = measure(race, pairs)
-        print(line, flush=True)
-        missed += not met
-    return int(missed > 0)
+    return report(races(), pairs)
 
 
 if __name__ == "__main__":

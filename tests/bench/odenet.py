@@ -24,7 +24,7 @@ from torch.nn import functional as F
 from nodelib import torch_ode
 from nodelib.experiments.memory import keep_freed_memory
 from nodelib.models.odenet import ODENet
-from tests.bench.solvers import Race, Run, measure
+from tests.bench.race import Race, Run, report
 
 Solver = Callable[..., Any]
 BATCH, TOL = 128, 1e-3
@@ -100,17 +100,10 @@ def races(batch: int = BATCH) -> list[Race]:
 
 def main(pairs: int = 11) -> int:
     """Print the tables; 1 if a target is missed."""
-    torch.set_num_threads(1)
-    missed = 0
-    for setting in ("", ", keeping freed memory"):
-        if setting and not keep_freed_memory():
-            continue
-        print(f"Ratio of processor times, median of {pairs} pairs (10th to 90th percentile){setting}")
-        for race in races():
-            line, met = measure(race, pairs)
-            print(line, flush=True)
-            missed += not met
-    return int(missed > 0)
+    missed = report(races(), pairs)
+    if keep_freed_memory():
+        missed |= report(races(), pairs, ", keeping freed memory")
+    return missed
 
 
 if __name__ == "__main__":

@@ -3,18 +3,11 @@
 from statistics import median
 
 import pytest
-import torch
 
 from tests.bench import gradients
-from tests.bench.solvers import ratios
+from tests.bench.race import ratios
 
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.mark.parametrize("race", gradients.races(), ids=lambda race: race.name)

@@ -3,21 +3,14 @@
 from statistics import median
 
 import pytest
-import torch
 
 from tests.bench import odenet
-from tests.bench.solvers import ratios
+from tests.bench.race import ratios
 
 BATCH = 16
 LOOSE = 1.5  # other tests, and other people, use the machine at the same time
 
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def test_with_equal_steps_both_sides_evaluate_the_same_number_of_times():

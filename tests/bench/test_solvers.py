@@ -3,24 +3,18 @@
 from statistics import median
 
 import pytest
-import torch
 
 from tests.bench import solvers
+from tests.bench.race import Race, measure, ratios
 
 LOOSE = 1.5  # other tests, and other people, use the machine at the same time
 
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.mark.parametrize("race", solvers.races()[:3], ids=lambda race: race.name)
 def test_no_solver_is_far_off_its_target(race, record_property):
-    found = min(median(solvers.ratios(race, pairs=10)) for _ in range(2))
+    found = min(median(ratios(race, pairs=10)) for _ in range(2))
     record_property("measured", f"{race.name}: {found:.2f}, target {race.target:.2f}")
     assert found <= LOOSE * race.target
 
@@ -32,11 +26,11 @@ def test_both_sides_do_the_same_work(race):
 
 
 def test_a_missed_target_is_seen(capsys, monkeypatch):
-    race = solvers.Race("slow / fast", lambda: sum(range(10_000)), lambda: 0, 0.5)
-    line, met = solvers.measure(race, pairs=3)
+    race = Race("slow / fast", lambda: sum(range(10_000)), lambda: 0, 0.5)
+    line, met = measure(race, pairs=3)
     assert not met
     assert line.endswith("target 0.50 MISSED")
-    assert solvers.measure(race._replace(target=None), pairs=3)[1]
+    assert measure(race._replace(target=None), pairs=3)[1]
     monkeypatch.setattr(solvers, "races", lambda: [race])
     assert solvers.main(pairs=3) == 1
     assert "slow / fast" in capsys.readouterr().out

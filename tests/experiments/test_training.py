@@ -25,13 +25,7 @@ ROOT = Path(__file__).parents[2]
 SHORT = Settings(epochs=2, batch=32, lr=0.05, crop=1, logs=2)
 RK4 = {"gradient": "checkpoint", "method": "rk4", "options": {"step_size": 1.0}}
 
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def some(n: int = 128, dtype: torch.dtype = torch.float32) -> tuple[Images, Images]:

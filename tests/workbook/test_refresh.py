@@ -64,6 +64,16 @@ def test_a_cell_keeps_its_id_wherever_it_stands(tmp_path):
     assert [cell.id for cell in nbformat.read(path, as_version=4).cells if cell.source != "0"] == before
 
 
+def test_the_readers_ipython_has_no_part_in_what_is_stored(tmp_path, monkeypatch):
+    startup = tmp_path / "ipython" / "profile_default" / "startup"
+    startup.mkdir(parents=True)
+    (startup / "mine.py").write_text("mine = 1")
+    monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
+    path = store(tmp_path / "a.ipynb", "print('mine' in globals())")
+    refresh(path)
+    assert nbformat.read(path, as_version=4).cells[1].outputs[0].text == "False\n"
+
+
 @pytest.mark.parametrize(("source", "seconds", "error"), [
     ("1 / 0", 60, CellExecutionError),
     ("while True: pass", 3, CellTimeoutError),

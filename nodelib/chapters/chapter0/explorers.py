@@ -4,11 +4,10 @@ from typing import NamedTuple
 
 import numpy as np
 from ipywidgets import IntSlider
-from matplotlib import rc_context
 from matplotlib.figure import Figure
 
-from nodelib.workbook.live import Live
-from nodelib.workbook.style import BLUE, ORANGE, STYLE, label
+from nodelib.workbook.live import Live, counted
+from nodelib.workbook.style import BLUE, ORANGE, book, label, moving
 
 MOST = 24
 
@@ -30,19 +29,19 @@ def stack(blocks: int) -> Stack:
 
 def describe(numbers: Stack) -> str:
     blocks = len(numbers.t) - 1
-    steps = "1 block takes" if blocks == 1 else f"{blocks} blocks take"
+    steps = counted(blocks, "block takes", "blocks take")
     return f"Figure 0.1. {steps} h from 1 to {numbers.h[-1]:.3f}; the curve h' = h goes to e = {np.e:.3f}."
 
 
 def blocks() -> Live[Stack]:
     """The states after each block beside the curve that they approach; the slider sets the number of blocks."""
-    with rc_context(STYLE):
+    with book():
         fig = Figure(figsize=(7.0, 3.2))
         ax = fig.subplots()
         t = np.linspace(0, 1, 200)
         ax.plot(t, np.exp(t), color=ORANGE, linestyle="-", lw=3, alpha=0.7)
         label(ax, "the curve h' = h", (t[120], np.exp(t[120])), ORANGE, shift=(-8, 8))
-        (line,) = ax.plot([], [], "o-", color=BLUE, lw=1.4, animated=True)
+        line = moving(ax, "o-", color=BLUE, lw=1.4)
         name = label(ax, "the blocks", (0, 0), BLUE, shift=(8, -10), animated=True)
         ax.set(xlabel="depth t", ylabel="state h", xlim=(-0.03, 1.03), ylim=(0.9, 2.85))
 

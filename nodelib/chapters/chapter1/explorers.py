@@ -8,8 +8,7 @@ from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
-from ipywidgets import Dropdown, FloatLogSlider, IntSlider, SelectionSlider
-from matplotlib import rc_context
+from ipywidgets import Dropdown, IntSlider, SelectionSlider
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
@@ -18,8 +17,9 @@ from nodelib.common.solution import FixedPointFailed
 from nodelib.common.tableaus import TABLEAUS
 from nodelib.numpy_ode import METHODS, odeint, solve
 from nodelib.numpy_ode.multistep import adams_weights
-from nodelib.workbook.live import Live
-from nodelib.workbook.style import BLUE, GREY, INK, ORANGE, PURPLE, RED, STYLE, VIOLET, label, text_colour
+from nodelib.workbook.controls import log_slider
+from nodelib.workbook.live import Live, counted
+from nodelib.workbook.style import BLUE, GREY, INK, ORANGE, PURPLE, RED, VIOLET, book, label, moving, text_colour
 
 # --- step size -------------------------------------------------------------------------------------------------------
 
@@ -140,26 +140,27 @@ def step_size() -> Live[StepSize]:
         region(name)
         for eigenvalue in EIGENVALUES.values():
             order_line(name, eigenvalue)
-    with rc_context(STYLE):
+    with book():
         fig = Figure(figsize=(8.4, 3.2))
         left, middle, right = fig.subplots(1, 3, width_ratios=(1.25, 1, 1))
         fine = np.linspace(0, END, 400)
-        (curve,) = left.plot([], [], "-", color=ORANGE, lw=3, alpha=0.7, animated=True)
-        (path,) = left.plot([], [], "o-", color=BLUE, lw=1.2, ms=3.5, animated=True)
+        curve = moving(left, "-", color=ORANGE, lw=3, alpha=0.7)
+        path = moving(left, "o-", color=BLUE, lw=1.2, ms=3.5)
         left.set(xlabel="time t", ylabel="Re u", xlim=(0, END), ylim=(-2.2, 2.2), title="solution")
         for text, place, colour in (("exact", 0.7, ORANGE), ("computed", 1.0, BLUE)):
             label(left, text, (place, 1.055), colour, shift=(0, 0), xycoords="axes fraction", ha="right")
-        (slope,) = middle.loglog([], [], "--", color=INK, lw=1, animated=True)
-        (line,) = middle.loglog([], [], ".-", color=GREY, lw=1.4, animated=True)
-        (here,) = middle.loglog([], [], "o", color=RED, ms=8, animated=True)
+        slope = moving(middle, "--", color=INK, lw=1)
+        line = moving(middle, ".-", color=GREY, lw=1.4)
+        here = moving(middle, "o", color=RED, ms=8)
         order = label(middle, "", (1, 1), shift=(3, -9), animated=True)
-        middle.set(xlabel="step size h", ylabel="largest error", xlim=(0.02, 6), ylim=(1e-11, 1e4), title="error")
+        middle.set(xlabel="step size h", ylabel="largest error", title="error", xscale="log", yscale="log")
+        middle.set(xlim=(0.02, 6), ylim=(1e-11, 1e4))
         picture = right.imshow(
             region("euler"), extent=(REAL[0], REAL[-1], IMAGINARY[0], IMAGINARY[-1]), origin="lower", animated=True
         )
         for axis in (right.axhline, right.axvline):
             axis(0, color=INK, lw=0.6)
-        (point,) = right.plot([], [], "o", color=RED, ms=8, animated=True)
+        point = moving(right, "o", color=RED, ms=8)
         right.set(xlabel="Re hλ", ylabel="Im hλ", title="stable where tinted", aspect="equal", anchor="N")
         right.grid(False)
 
@@ -253,7 +254,7 @@ def describe_control(n: Control) -> str:
 def controller() -> Live[Control]:
     """Tolerances, pair and controller; the steps on the solution, their sizes, and their errors, estimated and true."""
     times, states = reference()
-    with rc_context(STYLE):
+    with book():
         fig = Figure(figsize=(8.4, 5.2))
         top, middle, bottom = fig.subplots(3, 1, sharex=True, height_ratios=(3, 2, 3))
         top.plot(times, states[0], "-", color=BLUE, alpha=0.6)
@@ -261,20 +262,20 @@ def controller() -> Live[Control]:
         label(top, "prey", (SPAN, states[0, -1]), BLUE)
         label(top, "predators", (SPAN, states[1, -1]), ORANGE)
         looks = (("o", BLUE), ("s", ORANGE))
-        dots = [top.plot([], [], mark, color=text_colour(c), ms=3.5, animated=True)[0] for mark, c in looks]
+        dots = [moving(top, mark, color=text_colour(c), ms=3.5) for mark, c in looks]
         top.set(ylabel="population", ylim=(0, 9.5))
-        (sizes,) = middle.semilogy([], [], ".-", color=VIOLET, lw=1, ms=5, animated=True)
-        (failed,) = middle.semilogy([], [], "x", color=RED, ms=6, animated=True)
-        middle.set(ylabel="step size h", ylim=(1e-3, 3), yticks=10.0 ** np.arange(-3, 1))
+        sizes = moving(middle, ".-", color=VIOLET, lw=1, ms=5)
+        failed = moving(middle, "x", color=RED, ms=6)
+        middle.set(ylabel="step size h", yscale="log", ylim=(1e-3, 3), yticks=10.0 ** np.arange(-3, 1))
         label(middle, "× rejected", (SPAN, 0.9), RED)
         label(middle, "• accepted", (SPAN, 0.06), VIOLET)
         bottom.axhline(1, color=INK, lw=0.8)
         label(bottom, "tolerance", (SPAN, 1), INK)
-        (estimate,) = bottom.semilogy([], [], "o", color=PURPLE, ms=4, mfc="none", animated=True)
-        (truth,) = bottom.semilogy([], [], ".", color=ORANGE, ms=6, animated=True)
+        estimate = moving(bottom, "o", color=PURPLE, ms=4, mfc="none")
+        truth = moving(bottom, ".", color=ORANGE, ms=6)
         label(bottom, "○ estimate", (SPAN, 2e-3), PURPLE)
         label(bottom, "• truth", (SPAN, 8e-5), ORANGE)
-        bottom.set(xlabel="time t", ylabel="error / tolerance", xlim=(-0.1, SPAN), ylim=(1e-6, 1e4))
+        bottom.set(xlabel="time t", ylabel="error / tolerance", yscale="log", xlim=(-0.1, SPAN), ylim=(1e-6, 1e4))
 
     def draw(n: Control) -> None:
         ok = n.accepted
@@ -288,12 +289,8 @@ def controller() -> Live[Control]:
     controls = {
         "method": Dropdown(options=PAIRS, value="dopri5", description="method"),
         "controller": Dropdown(options=("I", "PI"), value="I", description="controller"),
-        "rtol": FloatLogSlider(
-            value=1e-3, base=10, min=-6, max=-2, step=0.25, description="rtol", readout_format=".1e"
-        ),
-        "atol": FloatLogSlider(
-            value=1e-3, base=10, min=-6, max=-2, step=0.25, description="atol", readout_format=".1e"
-        ),
+        "rtol": log_slider("rtol", 1e-3, -6, -2),
+        "atol": log_slider("atol", 1e-3, -6, -2),
     }
     return Live(fig, controls, control_numbers, draw, describe_control)
 
@@ -351,7 +348,7 @@ def depth_numbers(blocks: int, tolerance: float) -> Depth:
 
 def describe_depth(n: Depth) -> str:
     count = len(n.layers) - 1
-    subject = "1 residual block ends" if count == 1 else f"{count} residual blocks end"
+    subject = counted(count, "residual block ends", "residual blocks end")
     return (
         f"{subject} up to {n.distance:.2g} away from the ODE's curves; the solver ends {n.solver_distance:.2g} away, "
         f"after {n.nfe} evaluations of f in {n.reached.shape[1] // len(STARTS)} steps that it chose itself."
@@ -361,7 +358,7 @@ def describe_depth(n: Depth) -> str:
 def depth() -> Live[Depth]:
     """Figure 1 of the paper with two sliders: residual blocks on the left, a solver's evaluations on the right."""
     t, curves = limit()
-    with rc_context(STYLE):
+    with book():
         fig = Figure(figsize=(8.4, 4.6))
         left, right = fig.subplots(1, 2, sharey=True)
         for ax in (left, right):
@@ -371,9 +368,9 @@ def depth() -> Live[Depth]:
             ax.grid(False)
         left.set(ylabel="depth t", title="residual network: h ← h + (5/n) f(h, t), n blocks")
         right.set(title="ODE network: a solver on h' = f(h, t)")
-        paths = [left.plot([], [], "o-", color=BLUE, ms=4.5, lw=1.4, animated=True)[0] for _ in STARTS]
-        (dots,) = right.plot([], [], "o", color=INK, ms=2.2, animated=True)
-        (stops,) = right.plot([], [], "o", color=BLUE, ms=5, animated=True)
+        paths = [moving(left, "o-", color=BLUE, ms=4.5, lw=1.4) for _ in STARTS]
+        dots = moving(right, "o", color=INK, ms=2.2)
+        stops = moving(right, "o", color=BLUE, ms=5)
         for ax, text, place, colour in (
             (left, "• blocks", -3.3, BLUE),
             (left, "the ODE's curves", -1.9, ORANGE),
@@ -390,9 +387,7 @@ def depth() -> Live[Depth]:
 
     controls = {
         "blocks": IntSlider(value=5, min=1, max=60, description="blocks n"),
-        "tolerance": FloatLogSlider(
-            value=1e-3, base=10, min=-6, max=-1, step=0.5, description="tolerance", readout_format=".0e"
-        ),
+        "tolerance": log_slider("tolerance", 1e-3, -6, -1, step=0.5, digits=0),
     }
     return Live(fig, controls, depth_numbers, draw, describe_depth)
 

@@ -4,14 +4,14 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from ipywidgets import Dropdown, FloatSlider, IntSlider, Layout, SelectionSlider
-from matplotlib import rc_context
+from ipywidgets import Dropdown, FloatSlider, IntSlider, SelectionSlider
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch
 
 from nodelib.torch_ode import METHODS
+from nodelib.workbook.controls import wide_slider
 from nodelib.workbook.live import Live
-from nodelib.workbook.style import BLUE, GREY, INK, ORANGE, PURPLE, RED, STYLE, VIOLET, label
+from nodelib.workbook.style import BLUE, GREY, INK, ORANGE, PURPLE, RED, VIOLET, book, label, moving, plain_ticks
 
 from .numbers import (
     LEVELS,
@@ -47,7 +47,7 @@ def describe_nudge(n: Nudge) -> str:
 
 def adjoint_arrow(number: str = "2.3") -> Live[Nudge]:
     """Nudge the state at any time, and see whether a(t) foretells what becomes of the loss. Figure ``number``."""
-    with rc_context(STYLE):
+    with book():
         fig = Figure(figsize=(8.8, 4.5))
         axes = fig.subplot_mosaic([["plane", "curves"], ["plane", "bars"]], width_ratios=[1.15, 1])
         movers = [_plane(axes["plane"]), _components(axes["curves"]), _bars(axes["bars"])]
@@ -56,12 +56,7 @@ def adjoint_arrow(number: str = "2.3") -> Live[Nudge]:
         "direction": IntSlider(value=-90, min=-170, max=180, step=10, description="direction °"),
         "size": SelectionSlider(value=0.4, options=SIZES, description="size |δ|"),
     }
-
-    def draw(n: Nudge) -> None:
-        for move in movers:
-            move(n)
-
-    return Live(fig, controls, nudge, draw, lambda n: f"Figure {number}. {describe_nudge(n)}")
+    return Live(fig, controls, nudge, movers, lambda n: f"Figure {number}. {describe_nudge(n)}")
 
 
 def _plane(ax: Any) -> Callable[[Nudge], None]:
@@ -80,9 +75,9 @@ def _plane(ax: Any) -> Callable[[Nudge], None]:
     ax.set(xlabel="angle (rad)", ylabel="angular velocity (rad/s)", xlim=(-2.5, 2.8), ylim=(-3.1, 2.5), aspect="equal")
     ax.set_title("state, loss and adjoint (half its length)")
     ax.grid(False)
-    (path,) = ax.plot([], [], "--", color=ORANGE, lw=1.8, animated=True)
-    (ends,) = ax.plot([], [], "s", color=ORANGE, ms=5, animated=True)
-    (dot,) = ax.plot([], [], "o", color=INK, ms=6, animated=True)
+    path = moving(ax, "--", color=ORANGE, lw=1.8)
+    ends = moving(ax, "s", color=ORANGE, ms=5)
+    dot = moving(ax, "o", color=INK, ms=6)
     arrow, push = (_arrow(ax, colour) for colour in (RED, ORANGE))
     names = [label(ax, name, (0, 0), colour, shift=(0, 0), ha="center", animated=True)
              for name, colour in (("a(t)", RED), ("δ", ORANGE))]  # fmt: skip
@@ -115,7 +110,7 @@ def _components(ax: Any) -> Callable[[Nudge], None]:
         label(ax, name, (ts[-1], values[-1]), colour)
     ax.set(xlabel="time t (s)", title="the adjoint's components", xlim=(0, T1 * 1.13))
     marker = ax.axvline(0, color=RED, lw=1.2, animated=True)
-    (dots,) = ax.plot([], [], "o", color=RED, animated=True)
+    dots = moving(ax, "o", color=RED)
 
     def move(n: Nudge) -> None:
         marker.set_xdata([n.t, n.t])
@@ -157,7 +152,7 @@ def laboratory(number: str = "2.5") -> Live[Setting]:
     """Backprop, checkpoint and adjoint on one network: how right each gradient is, what it costs. Figure ``number``."""
     for method in SOLVERS:
         three_gradients(method, LEVELS[0])  # now, so that no move of a control waits for it
-    with rc_context(STYLE):
+    with book():
         fig = Figure(figsize=(8.8, 5.1))
         flow, loss, memory, work = fig.subplots(2, 2).flat
         movers = [
@@ -167,37 +162,25 @@ def laboratory(number: str = "2.5") -> Live[Setting]:
             _work(work),
         ]
         label(loss, "the differences' own error: no other is left", (2, 1e-10), BLUE, shift=(0, 0))
-        memory.set(title="memory at the peak", ylabel="bytes in tensors (kB)", ylim=(0.8, 40), yticks=[1, 3, 10, 30])
-        memory.set_yticklabels(["1", "3", "10", "30"])
-        memory.minorticks_off()
+        memory.set(title="memory at the peak", ylabel="bytes in tensors (kB)", ylim=(0.8, 40))
+        plain_ticks(memory.yaxis, [1, 3, 10, 30])
         fig.legend(*flow.get_legend_handles_labels(), loc="outside upper center", ncols=3, handlelength=3.5)
     names = [(f"{2**level} or 1e-{level + 1}", level) for level in LEVELS]
     controls = {
         "method": Dropdown(value="euler", options=SOLVERS, description="method"),
-        "level": SelectionSlider(
-            value=2,
-            options=names,
-            description="steps, or dopri5's tolerance",
-            style={"description_width": "initial"},
-            layout=Layout(width="36em"),
-        ),
+        "level": wide_slider("steps, or dopri5's tolerance", names, 2, width="36em"),
     }
-
-    def draw(s: Setting) -> None:
-        for move in movers:
-            move(s)
-
-    return Live(fig, controls, three_gradients, draw, lambda s: f"Figure {number}. {describe_gradients(s)}")
+    return Live(fig, controls, three_gradients, movers, lambda s: f"Figure {number}. {describe_gradients(s)}")
 
 
 def _lines(ax: Any, of: Callable[[Row], dict[str, float]]) -> Callable[[Setting], None]:
     """One line a way over the number of steps, on logarithmic axes, and a marker at the level chosen."""
     lines, dots = {}, {}
     for way, (colour, style, marker, width) in LOOK.items():
-        (lines[way],) = ax.loglog([], [], style, color=colour, lw=width, label=way, animated=True)
-        (dots[way],) = ax.plot([], [], marker, color=colour, ms=8, mec="white", animated=True, zorder=3)
-    ax.set(xlabel="steps", xlim=(1.7, 76))
-    ax.set_xticks([2, 4, 8, 16, 32, 64], ["2", "4", "8", "16", "32", "64"])
+        lines[way] = moving(ax, style, color=colour, lw=width, label=way)
+        dots[way] = moving(ax, marker, color=colour, ms=8, mec="white", zorder=3)
+    ax.set(xlabel="steps", xscale="log", yscale="log", xlim=(1.7, 76))
+    plain_ticks(ax.xaxis, [2, 4, 8, 16, 32, 64])
     ax.minorticks_off()
 
     def move(s: Setting) -> None:

@@ -3,7 +3,6 @@
 from typing import Any
 
 import numpy as np
-from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Circle, FancyArrowPatch, FancyBboxPatch, Rectangle
@@ -12,7 +11,7 @@ from nodelib.data.sample import mnist_sample
 from nodelib.models.odenet import ODENet
 from nodelib.models.resnet import ResNet, parameter_count
 from nodelib.numpy_ode import solve
-from nodelib.workbook.style import BLUE, GREY, INK, RED, STYLE, text_colour
+from nodelib.workbook.style import BLUE, GREY, INK, RED, book, text_colour
 
 WIDTH, HEIGHT = 8.8, 3.8  # inches; so are all lengths below
 UPPER, MIDDLE, LOWER = 2.95, 1.9, 0.85  # the heights of ResNet, of what both share, of ODE-Net
@@ -27,8 +26,9 @@ def architecture() -> Figure:
     resnet, odenet = ResNet(), ODENet()
     parts = {name: parameter_count(part) for name, part in resnet.named_children()}
     blocks, field = len(resnet.body), parameter_count(odenet.body)  # type: ignore[arg-type]
-    with rc_context({**STYLE, "figure.constrained_layout.use": False}):
+    with book():
         fig = Figure(figsize=(WIDTH, HEIGHT))
+        fig.set_layout_engine("none")
         ax = fig.add_axes((0, 0, 1, 1))
         ax.set(xlim=(0, WIDTH), ylim=(0, HEIGHT))
         ax.axis("off")

@@ -4,14 +4,14 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from ipywidgets import Dropdown, IntSlider, Layout, SelectionSlider
-from matplotlib import rc_context
+from ipywidgets import Dropdown, IntSlider
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from nodelib.data.sample import COLUMNS, mnist_sample_numbers
-from nodelib.workbook.live import Live
-from nodelib.workbook.style import BLUE, GREY, INK, ORANGE, PURPLE, RED, STYLE, label, text_colour
+from nodelib.workbook.controls import wide_slider
+from nodelib.workbook.live import Live, counted
+from nodelib.workbook.style import BLUE, GREY, INK, ORANGE, PURPLE, RED, book, label, moving, plain_ticks, text_colour
 
 from .architecture import architecture
 from .numbers import (
@@ -40,17 +40,13 @@ START = {"solver": "euler", "level": 1, "image": 23}
 
 def describe(m: Moment) -> str:
     """The sentence under the explorer."""
-    how = f"at tolerance 1e-{m.level + 1}" if m.solver == "dopri5" else f"with {_plural(STEPS[m.level], 'step')}"
+    how = f"at tolerance 1e-{m.level + 1}" if m.solver == "dopri5" else f"with {counted(STEPS[m.level], 'step')}"
     exact = int(m.exact.says[-1, m.image].argmax())
     return (
-        f"{m.solver} {how}, {_plural(m.row['nfe'], 'evaluation')}: {m.row['accuracy']:.2%} of the test images right; "
+        f"{m.solver} {how}, {counted(m.row['nfe'], 'evaluation')}: {m.row['accuracy']:.2%} of the test images right; "
         f"{m.row['changed']:.2%} get another class than by a tight solve. This {m.label} is read as {m.said[m.image]}; "
         f"the tight solve says {exact}, from t = {m.settled:.3g} on."
     )
-
-
-def _plural(count: float, what: str) -> str:
-    return f"{count:.0f} {what}{'s' * (round(count) != 1)}"
 
 
 def other_solvers(
@@ -62,7 +58,7 @@ def other_solvers(
     """
     digits, record = digits or sample_digits(), record or recorded()
     paths = [digits.path(solver, level) for solver in SOLVERS for level in LEVELS]  # before a control waits for it
-    with rc_context(STYLE):
+    with book():
         fig = Figure(figsize=(8.8, 6.2))
         axes = fig.subplot_mosaic(
             [["errors", "digit", "sheet"], ["plane", "says", "says"]],
@@ -80,24 +76,14 @@ def other_solvers(
     last = len(digits.images.y) - 1
     controls = {
         "solver": Dropdown(value=START["solver"], options=SOLVERS, description="solver"),
-        "level": SelectionSlider(
-            value=START["level"],
-            options=names,
-            description="steps, or dopri5's tolerance",
-            style={"description_width": "initial"},
-            layout=Layout(width="32em"),
-        ),
+        "level": wide_slider("steps, or dopri5's tolerance", names, START["level"], width="32em"),
         "image": IntSlider(value=min(START["image"], last), min=0, max=last, description="image"),
     }
 
     def compute(solver: str, level: int, image: int) -> Moment:
         return moment(digits, record, solver, level, image)
 
-    def draw(m: Moment) -> None:
-        for move in movers:
-            move(m)
-
-    return Live(fig, controls, compute, draw, lambda m: f"Figure {number}. {describe(m)}")
+    return Live(fig, controls, compute, movers, lambda m: f"Figure {number}. {describe(m)}")
 
 
 def _errors(ax: Any, record: dict[str, Any]) -> Callable[[Moment], None]:
@@ -111,12 +97,11 @@ def _errors(ax: Any, record: dict[str, Any]) -> Callable[[Moment], None]:
         ax.loglog(*np.transpose(own), linestyle=style, marker=marker, color=colour, label=solver)
     ax.set(xlabel="evaluations of f", ylabel="test error (%)", xlim=(0.8, 110), ylim=(exact / 1.5, 1.4 * max(errors)))
     ax.set_title(f"all {record['images']:,} test images" if "images" in record else "test images")
-    ax.set_xticks([1, 2, 4, 8, 16, 32, 64], ["1", "2", "4", "8", "16", "32", "64"])
+    plain_ticks(ax.xaxis, [1, 2, 4, 8, 16, 32, 64])
     ticks = [tick for tick in (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100) if exact / 1.5 < tick < 1.4 * max(errors)]
-    ax.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
-    ax.minorticks_off()
+    plain_ticks(ax.yaxis, ticks)
     ax.legend(handlelength=3.2)
-    (ring,) = ax.plot([], [], "o", ms=14, mfc="none", mec=INK, mew=1.8, animated=True)
+    ring = moving(ax, "o", ms=14, mfc="none", mec=INK, mew=1.8)
 
     def move(m: Moment) -> None:
         ring.set_data([m.row["nfe"]], [100 * (1 - m.row["accuracy"])])
@@ -179,11 +164,9 @@ def _plane(ax: Any, digits: Digits, points: np.ndarray) -> Callable[[Moment], No
     room = 0.06 * (high - low)
     ax.set(xlim=(low[0] - room[0], high[0] + room[0]), ylim=(low[1] - room[1], high[1] + room[1]))
     ax.set(xlabel="ten scores, first principal component", ylabel="second", title="digits on their way from t = 0 to 1")
-    (exact,) = ax.plot([], [], "-", color=INK, lw=2, animated=True)
+    exact = moving(ax, "-", color=INK, lw=2)
     lines = {
-        solver: ax.plot([], [], marker=marker, linestyle=style, color=colour, lw=1.6, ms=6, mec="white", animated=True)[
-            0
-        ]
+        solver: moving(ax, marker + style, color=colour, lw=1.6, ms=6, mec="white")
         for solver, (colour, style, marker) in LOOK.items()
     }
 
@@ -200,8 +183,8 @@ def _says(ax: Any, record: dict[str, Any]) -> Callable[[Moment], None]:
     stopped = record["stopped"]
     ax.plot(stopped["t"], stopped["accuracy"], "--", color=GREY, lw=1.4, label="accuracy, all")
     looks = ((BLUE, "-", "o"), (ORANGE, "-.", "s"))
-    lines = [ax.plot([], [], style, color=colour, lw=1.8, animated=True)[0] for colour, style, _ in looks]
-    dots = [ax.plot([], [], mark, color=colour, ms=6, mec="white", animated=True)[0] for colour, _, mark in looks]
+    lines = [moving(ax, style, color=colour, lw=1.8) for colour, style, _ in looks]
+    dots = [moving(ax, mark, color=colour, ms=6, mec="white") for colour, _, mark in looks]
     names = [label(ax, "", (1, 0), colour, shift=(7, 0), animated=True, fontsize=11) for colour, _, _ in looks]
     ax.plot([], [], "-", color=INK, label="this one, exact")
     ax.plot([], [], "o", color=INK, ms=5, label="solver")

@@ -8,15 +8,13 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
-from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from nodelib.experiments.costs import exponent
 from nodelib.experiments.nfe import ratio
-from nodelib.workbook.style import BLUE, GREY, INK, ORANGE, PURPLE, RED, STYLE, label
+from nodelib.workbook.style import BLUE, GREY, INK, ORANGE, PURPLE, RED, book, label, plain_ticks
 
 Rows = Sequence[Mapping[str, Any]]
 SOLVER_LOOK = {  # colour, line style, marker
@@ -35,7 +33,7 @@ WAY_LOOK = {  # name, colour, line style, marker
 
 def figure3(numbers: Mapping[str, Any], log: Mapping[str, Sequence[float]]) -> Figure:
     """Panels a to d of the paper's Figure 3: ``numbers`` of ``nfe.figure3``, and the ``log`` of the training."""
-    with rc_context(STYLE):
+    with book():
         fig = Figure(figsize=(7.0, 6.2))
         axes = fig.subplot_mosaic("ab;cd")
         _error(axes["a"], numbers["forward"])
@@ -120,7 +118,7 @@ def _training(ax: Axes, log: Mapping[str, Sequence[float]]) -> None:
 
 def price_of_half(numbers: Mapping[str, Any]) -> Figure:
     """What panel c leaves out, at one tolerance: how wrong the gradient is, and what the size of the batch does."""
-    with rc_context(STYLE):
+    with book():
         fig = Figure(figsize=(7.0, 3.6))
         left, right = fig.subplots(1, 2)
         tol = numbers["batches"][0]["tol"]
@@ -154,7 +152,7 @@ def _price(ax: Axes, rows: Rows, tol: float) -> None:
         label(ax, solver, (x, place), SOLVER_LOOK[solver][0], shift=(7, 0))
     label(ax, "half", (0.5, ax.get_ylim()[0]), GREY, shift=(3, 7))
     _powers_of_two(ax.xaxis, ratios)
-    _plain(ax.yaxis, [m * 10.0**k for k in range(-5, 2) for m in (1, 2, 5)])
+    plain_ticks(ax.yaxis, [m * 10.0**k for k in range(-5, 2) for m in (1, 2, 5)])
 
 
 def _share(ax: Axes, rows: Rows) -> None:
@@ -177,7 +175,7 @@ def _share(ax: Axes, rows: Rows) -> None:
 
 def growth(numbers: Mapping[str, Any]) -> Figure:
     """Memory and time of ``costs.growth`` against depth; each curve is named with its slope at the right end."""
-    with rc_context(STYLE):
+    with book():
         fig = Figure(figsize=(7.0, 3.8))
         for ax, of, unit, title in zip(
             fig.subplots(1, 2),
@@ -223,11 +221,4 @@ def _powers_of_two(axis: Axis, values: Iterable[float], step: int = 1) -> None:
     """Ticks at powers of two within ``values``: decades are too far apart for so few doublings."""
     values = list(values)
     low, high = np.floor(np.log2(min(values))), np.ceil(np.log2(max(values)))
-    _plain(axis, (2.0 ** np.arange(low, high + 1, step)).tolist())
-
-
-def _plain(axis: Axis, ticks: Sequence[float]) -> None:
-    """These ticks and no others, written without powers."""
-    axis.set_major_locator(FixedLocator(ticks))
-    axis.set_minor_locator(NullLocator())
-    axis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
+    plain_ticks(axis, (2.0 ** np.arange(low, high + 1, step)).tolist())
