@@ -18,10 +18,12 @@ from torch import Tensor
 from nodelib.common.arguments import METHODS, adjoint_settings, check_adjoint, default_tolerances
 from nodelib.common.controller import next_first_step
 from nodelib.common.solution import SolverError, on_the_way_back
-from nodelib.torch_ode.inputs import Form, ParamForm, as_params, as_times, check_params, check_state
+from nodelib.torch_ode.forms import Form, ParamForm, check_params
+from nodelib.torch_ode.inputs import as_params, as_times, check_state
 from nodelib.torch_ode.look import Look
 from nodelib.torch_ode.modes import entrance, refuse_transforms, without_autocast
-from nodelib.torch_ode.problem import MORE_OPTIONS, callbacks_of, instant, norm_of, prepare
+from nodelib.torch_ode.modules import callbacks_of
+from nodelib.torch_ode.problem import MORE_OPTIONS, instant, norm_of, prepare
 from nodelib.torch_ode.solve import odeint, run
 
 

@@ -14,7 +14,8 @@ import torch
 from torch import Tensor
 
 from nodelib.torch_ode.adjoint import first_order_only, vjp
-from nodelib.torch_ode.inputs import Form, as_params, as_times, check_state
+from nodelib.torch_ode.forms import Form
+from nodelib.torch_ode.inputs import as_params, as_times, check_state
 from nodelib.torch_ode.look import Look
 from nodelib.torch_ode.modes import entrance, refuse_transforms, without_autocast
 from nodelib.torch_ode.multistep import adams_segment

@@ -12,7 +12,7 @@ from torch.autograd.graph import get_gradient_edge
 
 from nodelib.common.arguments import warn
 from nodelib.common.solution import changed
-from nodelib.torch_ode.inputs import Form
+from nodelib.torch_ode.forms import Form
 from nodelib.torch_ode.problem import instant
 
 

@@ -9,9 +9,12 @@ from functools import wraps
 from typing import Any, TypeVar
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch._C import _functorch as functorch  # type: ignore[attr-defined]  # there is no public way to ask
 from torch.autograd import forward_ad
+
+from nodelib.common.arguments import Method
+from nodelib.torch_ode.modules import module_of
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -82,12 +85,6 @@ def refuse_transforms(name: str) -> None:
         raise TypeError(f"{name} cannot be followed by torch.func or forward-mode differentiation: use odeint")
 
 
-def module_of(func: Any) -> nn.Module | None:
-    """The Module that func is, or that it is a method of."""
-    owner = func if isinstance(func, nn.Module) else getattr(func, "__self__", None)
-    return owner if isinstance(owner, nn.Module) else None
-
-
 def _autocast_device(y0: Any) -> str | None:
     """The type of y0's device if autocast is on there."""
     first = y0[0] if isinstance(y0, tuple | list) and y0 else y0
@@ -107,3 +104,26 @@ def hidden(x: Tensor) -> bool:
             return True
         x = functorch.get_unwrapped(x)
     return False
+
+
+def numbers_of(t: Tensor) -> list[float]:
+    """The times as Python floats."""
+    try:
+        return t.detach().double().reshape(-1).tolist()
+    except RuntimeError as error:
+        if not transformed():
+            raise
+        raise TypeError(
+            "t must be plain times under torch.func: its entries decide where steps end. Differentiate in t by "
+            "torch.autograd"
+        ) from error
+
+
+def check_transforms(method: Method, tensors: tuple[Tensor, ...]) -> None:
+    """Raise under torch.vmap for a method whose steps depend on the values of y, which are many at once there."""
+    by_values = method.adaptive or method.name == "implicit_adams"
+    if by_values and any(map(hidden, tensors)):
+        raise TypeError(
+            f"odeint with {method.name} cannot run under torch.vmap, since its steps depend on the values of y: put "
+            'the batch into y0, where one solve takes all of it, or use fixed steps, as method="rk4" with step_size'
+        )

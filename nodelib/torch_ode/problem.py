@@ -22,8 +22,10 @@ from nodelib.common.arguments import (
     warn,
 )
 from nodelib.common.solution import NonFiniteState, Step
-from nodelib.torch_ode.inputs import Form, as_times, check_state, distinct, not_dense
-from nodelib.torch_ode.modes import hidden, module_of, transformed
+from nodelib.torch_ode.forms import Form, not_dense
+from nodelib.torch_ode.inputs import as_times, check_state, distinct
+from nodelib.torch_ode.modes import check_transforms, hidden, numbers_of, transformed
+from nodelib.torch_ode.modules import callbacks_of, has_parameters, module_of, warn_of_modes
 
 Func = Callable[..., Any]  # (t, y) -> f
 IN_PLACE = "func changes y in place: return a new tensor, for instance -y and not y.neg_()"
@@ -165,63 +167,6 @@ def prepare(
     problem = Problem(counted, flat, f0, form, t, times, chosen, rtol, atol, norm, options, graph)
     problem.callbacks = callbacks_of(func, chosen)
     return problem
-
-
-CALLBACKS = ("callback_step", "callback_accept_step", "callback_reject_step")
-
-
-def callbacks_of(func: Any, method: Method, suffix: str = "") -> dict[str, Callable[..., Any]]:
-    """The callbacks that func has for this method: for fixed steps callback_step alone, as in torchdiffeq."""
-    found = {name: getattr(func, name + suffix) for name in CALLBACKS if hasattr(func, name + suffix)}
-    known = () if method.kind == "scipy" else CALLBACKS if method.adaptive else CALLBACKS[:1]
-    for name in found:
-        if name not in known:
-            raise ValueError(
-                f"func has {name}{suffix}, which {method.name} would never call: take "
-                + ("a method of our own, as dopri5, or remove it" if not known else "an adaptive method, or remove it")
-            )
-    return found
-
-
-def numbers_of(t: Tensor) -> list[float]:
-    """The times as Python floats."""
-    try:
-        return t.detach().double().reshape(-1).tolist()
-    except RuntimeError as error:
-        if not transformed():
-            raise
-        raise TypeError(
-            "t must be plain times under torch.func: its entries decide where steps end. Differentiate in t by "
-            "torch.autograd"
-        ) from error
-
-
-def check_transforms(method: Method, tensors: tuple[Tensor, ...]) -> None:
-    """Raise under torch.vmap for a method whose steps depend on the values of y, which are many at once there."""
-    by_values = method.adaptive or method.name == "implicit_adams"
-    if by_values and any(map(hidden, tensors)):
-        raise TypeError(
-            f"odeint with {method.name} cannot run under torch.vmap, since its steps depend on the values of y: put "
-            'the batch into y0, where one solve takes all of it, or use fixed steps, as method="rk4" with step_size'
-        )
-
-
-def has_parameters(func: Any) -> bool:
-    """Does func belong to a Module with parameters that require gradients?"""
-    module = module_of(func)
-    return module is not None and any(p.requires_grad for p in module.parameters())
-
-
-def warn_of_modes(func: torch.nn.Module) -> None:
-    """Warn of layers that make func another function at each evaluation, or change as they are evaluated."""
-    for name, module in func.named_modules():
-        if module.training and isinstance(module, torch.nn.modules.dropout._DropoutNd) and module.p > 0:
-            warn(f"func has an active Dropout ({name}): each evaluation is another function. Use func.eval()")
-        if module.training and isinstance(module, torch.nn.modules.batchnorm._BatchNorm) and module.track_running_stats:
-            warn(
-                f"func has a BatchNorm in training mode ({name}): its running statistics change at every evaluation, "
-                "so that training and evaluation see different functions. Use GroupNorm, or func.eval()"
-            )
 
 
 def tolerances(rtol: Any, atol: Any, y0: Tensor, form: Form) -> tuple[Any, Any]:

@@ -14,9 +14,10 @@ from torch import Tensor
 
 from nodelib.common import scipy_solvers
 from nodelib.common.solution import NonFiniteState, Solution, Stats
+from nodelib.torch_ode.forms import Form
 from nodelib.torch_ode.modes import entrance
 from nodelib.torch_ode.multistep import adams_steps
-from nodelib.torch_ode.problem import Form, Func, Problem, finite, instant, prepare
+from nodelib.torch_ode.problem import Func, Problem, finite, instant, prepare
 from nodelib.torch_ode.steps import Segment, adaptive_steps, fixed_steps
 
 
