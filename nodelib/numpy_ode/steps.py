@@ -4,8 +4,8 @@ The letters are those of Hairer, Nørsett & Wanner, *Solving Ordinary Differenti
 sizes are constants to the gradient; only the ends of the interval and the output times move with t.
 """
 
-from collections.abc import Iterator
-from itertools import pairwise
+from collections.abc import Iterable, Iterator
+from itertools import chain, pairwise
 from math import ceil
 from typing import Any, NamedTuple
 
@@ -159,7 +159,7 @@ def fixed_steps(problem: Problem) -> Iterator[Segment]:
         y, f0 = segment.y1, None
 
 
-def grid(problem: Problem) -> list[tuple[float, int]]:
+def grid(problem: Problem) -> Iterable[tuple[float, int]]:
     """The times a fixed-step method stops at, each with the index of the entry of t that it moves with.
 
     Without step_size they are t itself. With it they are t[0], t[0] + h, t[0] + 2h, … and t[-1].
@@ -168,4 +168,4 @@ def grid(problem: Problem) -> list[tuple[float, int]]:
     if h is None:
         return [(s, i) for i, s in enumerate(times)]
     n = max(1, ceil(abs(times[-1] - times[0]) / h * (1 - 1e-12)))
-    return [(times[0] + m * problem.direction * h, 0) for m in range(n)] + [(times[-1], len(times) - 1)]
+    return chain(((times[0] + m * problem.direction * h, 0) for m in range(n)), [(times[-1], len(times) - 1)])

@@ -5,9 +5,9 @@ gradient is needed each operation makes a new tensor that autograd can follow; w
 into one buffer and a stage is one ``addmv``.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
-from itertools import pairwise
+from itertools import chain, pairwise
 from math import ceil
 from typing import Any, NamedTuple
 
@@ -274,7 +274,7 @@ def fixed_steps(problem: Problem) -> Iterator[Segment]:
         y, f0 = segment.y1, None
 
 
-def grid(problem: Problem) -> list[tuple[float, int | None]]:
+def grid(problem: Problem) -> Iterable[tuple[float, int | None]]:
     """The times a fixed-step method stops at, each with the index of the entry of t that it moves with.
 
     Without an option they are t itself; with step_size t[0], t[0] + h, t[0] + 2h, … and t[-1]; or what
@@ -293,4 +293,4 @@ def grid(problem: Problem) -> list[tuple[float, int | None]]:
     if h is None:
         return [(s, i) for i, s in enumerate(times)]
     n = max(1, ceil(abs(times[-1] - times[0]) / h * (1 - 1e-12)))
-    return [*((times[0] + m * problem.direction * h, 0) for m in range(n)), (times[-1], len(times) - 1)]
+    return chain(((times[0] + m * problem.direction * h, 0) for m in range(n)), [(times[-1], len(times) - 1)])
