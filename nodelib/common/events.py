@@ -6,6 +6,7 @@ Takahashi, ACM Trans. Math. Softw. 47 (2020) 5).
 """
 
 from collections.abc import Callable, Iterable, Mapping
+from inspect import signature
 from math import ceil, copysign, inf, log2
 from typing import Any, NamedTuple
 
@@ -51,6 +52,20 @@ class Crossing(NamedTuple):
             )
 
 
+def settings_of_second_solve(settings: dict[str, Any], solver: Callable[..., Any], first: float) -> dict[str, Any]:
+    """The settings with which ``solver`` takes the steps of the search again: for an adaptive method the first one.
+
+    Not for the adjoint, whose way back would take it over; its gradient is not that of these steps anyway.
+    """
+    options = settings.get("options") or {}
+    if (
+        not check_method(settings.get("method"), None, {})[0].adaptive
+        or "adjoint_options" in signature(solver).parameters
+    ):
+        return settings
+    return {**settings, "options": {"first_step": abs(first), **options}}
+
+
 def event_settings(settings: dict[str, Any]) -> tuple[dict[str, Any], float]:
     """The solver's settings, checked as far as events ask for more, and the largest number of fixed steps.
 
@@ -71,36 +86,42 @@ def event_settings(settings: dict[str, Any]) -> tuple[dict[str, Any], float]:
 
 
 def first_crossing(
-    segments: Iterable[Any], values: Values, start: tuple[float, float, NDArray[np.float64]], limit: float
+    segments: Iterable[Any], values: Values, leaving: Callable[[Any], float], t0: float, limit: float
 ) -> Crossing:
     """The first place where an entry of g reaches zero or changes its sign.
 
-    ``start`` is the time t[0], how far after it the sign of g is taken that must change, and g there. An entry that is
-    zero there gets its sign at the first look that finds it not zero.
+    ``leaving`` gives how far into its first step, a fraction of it below the first look, the path has left its start:
+    the sign there is the one that must change. An entry that is zero there gets its sign at the first look that finds
+    it not zero.
     Raises MaxStepsReached after ``limit`` steps, or those that the solver allows; NonFiniteState when g is nan or inf.
     """
-    t, reach, before = start
-    signs, taken = np.sign(before), 0
-    check_finite(before, t)
+    t, taken, signs, before = t0, 0, np.zeros(0), np.zeros(0)
     try:
         for segment in segments:
-            a = min(reach / abs(segment.h), LOOKS[0] / 2) if taken == 0 else 0.0
+            a = 0.0 if taken else leaving(segment)
+            if taken == 0:
+                before = values(segment, [at(segment, a)])[0]
+                signs = np.sign(check_finite(before, t0))
             for b, g in zip(LOOKS, values(segment, [at(segment, b) for b in LOOKS]), strict=True):
-                check_finite(g, at(segment, b))
-                if margin(signs, g) <= 0:
+                if margin(signs, check_finite(g, at(segment, b))) <= 0:
                     return crossing(segment, values, signs, (a, b), (before, g))
                 signs, a, before = np.where(signs == 0, np.sign(g), signs), b, g
             t, taken = segment.t1, taken + 1
             if taken >= limit:
                 break
     except MaxStepsReached as error:
-        raise not_reached(start[0], t, taken) from error
-    raise not_reached(start[0], t, taken)
+        raise not_reached(t0, t, taken) from error
+    raise not_reached(t0, t, taken)
 
 
 def at(segment: Any, theta: float) -> float:
     """The time at this fraction of a step."""
     return segment.t1 if theta == 1 else segment.t + theta * segment.h
+
+
+def rtol_in_time(rtol: float, t: float, h: float) -> float:
+    """The part rtol of a step h from t, and at least what moves t by more than round-off, as a fraction of the step."""
+    return max(rtol, 100 * EPS * max(1.0, abs(t / h)))
 
 
 def margin(signs: NDArray[np.float64], g: NDArray[np.float64]) -> float:
@@ -140,13 +161,14 @@ def enclose(g: Callable[[float], float], a: float, b: float, ga: float, gb: floa
     return b
 
 
-def check_finite(g: NDArray[np.float64], t: float) -> None:
-    """Raise NonFiniteState unless every entry of g is finite."""
+def check_finite(g: NDArray[np.float64], t: float) -> NDArray[np.float64]:
+    """g; raises NonFiniteState unless every entry is finite."""
     if not np.isfinite(g).all():
         raise NonFiniteState(
             f"event_fn returns nan or inf at t = {t:.6g}: check it for logarithms, roots and divisions, and whether "
             "the state is still finite there"
         )
+    return g
 
 
 def not_reached(t0: float, t: float, taken: int) -> MaxStepsReached:

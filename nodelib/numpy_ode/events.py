@@ -9,7 +9,9 @@ dg and dy being the changes at a fixed time: those of y0, t0 and the parameters,
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from inspect import signature
+from math import inf
 from typing import Any
 
 import autograd.numpy as anp
@@ -19,7 +21,18 @@ from autograd.extend import defvjp, primitive
 from autograd.tracer import getval, isbox
 
 from nodelib.common.arguments import check_times
-from nodelib.common.events import EPS, FAR, Crossing, check_form, event_settings, first_crossing
+from nodelib.common.events import (
+    FAR,
+    LOOKS,
+    Crossing,
+    at,
+    check_finite,
+    check_form,
+    event_settings,
+    first_crossing,
+    rtol_in_time,
+    settings_of_second_solve,
+)
 from nodelib.numpy_ode.adjoint import as_tuple
 from nodelib.numpy_ode.problem import Array, Counted, Func, Problem, prepare
 from nodelib.numpy_ode.solve import odeint, steps
@@ -49,11 +62,14 @@ def odeint_event(
     event_t from what the state there has been made into. Without a gradient there is one solve; for one, a second.
 
     The sign is read at every quarter of a step, on the dense output, and the zero there is enclosed to round-off. A
-    sign that changes twice between two looks is missed: tighten the tolerances, or shorten step_size. A start on the
-    event surface is no event: the sign that must change is that which g has where the state has moved by its tolerance
-    along func, atol + rtol |y|. So a ball that has just bounced flies until it comes down; and an event nearer to the
-    start than that is not seen. After torchdiffeq 0.2.5, which reads the sign at the end of each step only, starts from
-    the sign at t0 itself, and gives no gradient to what event_fn uses beside t and y.
+    sign that changes twice between two looks is missed: tighten the tolerances, or shorten step_size. func is also
+    evaluated beyond the event, in the step that it falls into. A start on the event surface is no event: the sign that
+    must change is the one a little after the start, where the state has moved by its tolerance, atol + rtol |y| (or the
+    part rtol of the first step has passed, if time alone would change the sign sooner). So a ball that has just bounced
+    flies until it comes down, and an event nearer to the start than that is not seen.
+
+    After torchdiffeq 0.2.5, which reads the sign at the end of each step only, starts from the sign at t0 itself, and
+    gives no gradient to what event_fn uses beside t and y.
 
     Raises what ``solve`` raises; MaxStepsReached when the event is not reached within the option max_num_steps
     (100,000; here for fixed steps too); NonFiniteState when event_fn is nan or inf, TypeError or ValueError when it
@@ -72,7 +88,8 @@ def odeint_event(
     boxed = problem.boxed or isbox(t0) or isbox(event_fn(found.t, y))
     if not boxed:
         return np.float64(found.t), np.stack([np.asarray(y0), y])
-    ys = odeint_interface(func, y0, anp.array([t0, *found.times]), **settings)
+    again = settings_of_second_solve(settings, odeint_interface, problem.log[0].h)
+    ys = odeint_interface(func, y0, anp.array([t0, *found.times]), **again)
     return moved(found, event_fn, ys[0], y + (ys[1] - getval(ys[1])))  # the search's value, the solver's gradient
 
 
@@ -101,18 +118,25 @@ def find_event(problem: Problem, event_fn: Func, limit: float) -> tuple[Crossing
     def values(segment: Segment, times: list[float]) -> Array:
         return np.stack([read(event_fn, s, segment.at(s, s).reshape(problem.shape)) for s in times])
 
-    t0, reach = problem.times[0], tolerance_in_time(problem)
-    ahead = reach * problem.direction
-    before = read(event_fn, t0 + ahead, (y0 + ahead * f0).astype(y0.dtype).reshape(problem.shape))
-    found = first_crossing(steps(problem), values, (t0, reach, before), limit)
+    t0 = problem.times[0]
+    check_finite(read(event_fn, t0, y0.reshape(problem.shape)), t0)  # before any work
+    found = first_crossing(steps(problem), values, partial(leaving, problem, event_fn), t0, limit)
     return found, found.segment.at(found.t, found.t).reshape(problem.shape)
 
 
-def tolerance_in_time(problem: Problem) -> float:
-    """How long the state takes at t[0] to move by its tolerance; at least what tells two times apart."""
-    speed = problem.norm(problem.f0)
-    scale = problem.norm(problem.atol + problem.rtol * np.abs(problem.y0))
-    return max(scale / speed if speed else 0.0, 100 * EPS * abs(problem.times[0]))
+def leaving(problem: Problem, event_fn: Func, segment: Segment) -> float:
+    """How far into its first step, a fraction of it, the path has left its start: y has moved by its tolerance.
+
+    Where time alone changes a sign sooner, as a clock does beside a slow state, it is the part rtol of the step.
+    """
+    y0, norm, t0 = problem.y0, problem.norm, segment.t
+    speed, scale = norm(problem.f0), norm(problem.atol + problem.rtol * np.abs(y0))
+    a = min(LOOKS[0] / 2, scale / (speed * abs(segment.h)) if speed else inf)
+    while norm(segment.at(s := at(segment, a), s) - y0) > 2 * scale:  # where func grows fast from the start
+        a /= 2
+    before, after = (np.sign(read(event_fn, s, y0.reshape(problem.shape))) for s in (t0, at(segment, a)))
+    rtol = float(np.max(problem.rtol))
+    return a if np.array_equal(before, after) else min(a, rtol_in_time(rtol, t0, segment.h))
 
 
 def read(event_fn: Func, t: float, y: Array) -> Array:

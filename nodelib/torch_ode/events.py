@@ -9,7 +9,9 @@ dg and dy being the changes at a fixed time: those of y0, t0 and the parameters,
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from inspect import signature
+from math import inf
 from typing import Any
 
 import numpy as np
@@ -17,7 +19,18 @@ import torch
 from torch import Tensor
 
 from nodelib.common.arguments import check_times
-from nodelib.common.events import EPS, FAR, Crossing, check_form, event_settings, first_crossing
+from nodelib.common.events import (
+    FAR,
+    LOOKS,
+    Crossing,
+    at,
+    check_finite,
+    check_form,
+    event_settings,
+    first_crossing,
+    rtol_in_time,
+    settings_of_second_solve,
+)
 from nodelib.torch_ode.problem import Form, Func, Problem, instant, prepare, real
 from nodelib.torch_ode.solve import odeint, steps
 from nodelib.torch_ode.steps import Segment, like
@@ -47,11 +60,14 @@ def odeint_event(
     a gradient there is one solve; for one, a second.
 
     The sign is read at every quarter of a step, on the dense output, and the zero there is enclosed to round-off. A
-    sign that changes twice between two looks is missed: set max_step, or shorten step_size. A start on the event
-    surface is no event: the sign that must change is that which g has where the state has moved by its tolerance along
-    func, atol + rtol |y|. So a ball that has just bounced flies until it comes down; and an event nearer to the start
-    than that is not seen. After torchdiffeq 0.2.5, which reads the sign at the end of each step only, starts from the
-    sign at t0 itself, and gives no gradient to what event_fn uses beside t and y.
+    sign that changes twice between two looks is missed: set max_step, or shorten step_size. func is also
+    evaluated beyond the event, in the step that it falls into. A start on the event surface is no event: the sign that
+    must change is the one a little after the start, where the state has moved by its tolerance, atol + rtol |y| (or the
+    part rtol of the first step has passed, if time alone would change the sign sooner). So a ball that has just bounced
+    flies until it comes down, and an event nearer to the start than that is not seen.
+
+    After torchdiffeq 0.2.5, which reads the sign at the end of each step only, starts from the sign at t0 itself, and
+    gives no gradient to what event_fn uses beside t and y.
 
     Raises what ``solve`` raises; MaxStepsReached when the event is not reached within the option max_num_steps
     (100,000; here for fixed steps too); NonFiniteState when event_fn is nan or inf, TypeError or ValueError when it
@@ -71,7 +87,8 @@ def odeint_event(
         event_t, ys = torch.as_tensor(found.t, dtype=torch.float64), torch.stack([problem.y0, y])
     else:
         t = torch.cat([t0.double()[None], torch.tensor(found.times, dtype=torch.float64, device=t0.device)])
-        states = odeint_interface(func, y0, t, **settings)
+        again = settings_of_second_solve(settings, odeint_interface, problem.log[0].h)
+        states = odeint_interface(func, y0, t, **again)
         y0, y1 = (problem.form.flatten(states_at(states, i)) for i in (0, 1))
         y = y + (y1 - y1.detach())  # the search's value, the solver's gradient
         event_t, ys = moved(found, event_fn, problem.form, y0, y)
@@ -110,18 +127,25 @@ def find_event(problem: Problem, event_fn: Func, limit: float) -> tuple[Crossing
         states = zip(times, segment.at(np.array(times)), strict=True)
         return read([event_fn(instant(s, y), form.unflatten(y)) for s, y in states])
 
-    t0, reach = problem.times[0], tolerance_in_time(problem)
-    ahead = reach * problem.direction
-    before = read([event_fn(instant(t0 + ahead, y0), form.unflatten(torch.add(y0, f0, alpha=ahead)))])[0]
-    found = first_crossing(steps(problem), values, (t0, reach, before), limit)
+    t0 = problem.times[0]
+    check_finite(read([event_fn(instant(t0, y0), form.unflatten(y0))])[0], t0)  # before any work
+    found = first_crossing(steps(problem), values, partial(leaving, problem, event_fn), t0, limit)
     return found, found.segment.at(np.array([found.t]))[0]
 
 
-def tolerance_in_time(problem: Problem) -> float:
-    """How long the state takes at t[0] to move by its tolerance; at least what tells two times apart."""
-    speed = problem.norm(problem.f0)
-    scale = problem.norm(problem.atol + problem.rtol * problem.y0.abs())
-    return max(scale / speed if speed else 0.0, 100 * EPS * abs(problem.times[0]))
+def leaving(problem: Problem, event_fn: Func, segment: Segment) -> float:
+    """How far into its first step, a fraction of it, the path has left its start: y has moved by its tolerance.
+
+    Where time alone changes a sign sooner, as a clock does beside a slow state, it is the part rtol of the step.
+    """
+    y0, norm, t0 = problem.y0, problem.norm, segment.t
+    speed, scale = norm(problem.f0), norm(problem.atol + problem.rtol * y0.abs())
+    a = min(LOOKS[0] / 2, scale / (speed * abs(segment.h)) if speed else inf)
+    while norm(segment.at(np.array([at(segment, a)]))[0] - y0) > 2 * scale:  # where func grows fast from the start
+        a /= 2
+    before, after = np.sign(read([event_fn(instant(s, y0), problem.form.unflatten(y0)) for s in (t0, at(segment, a))]))
+    rtol = float(torch.as_tensor(problem.rtol).max())
+    return a if np.array_equal(before, after) else min(a, rtol_in_time(rtol, t0, segment.h))
 
 
 def read(found: list[Tensor]) -> np.ndarray:
