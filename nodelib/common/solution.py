@@ -72,8 +72,10 @@ class Solution:
 class SolverError(RuntimeError):
     """A solve that cannot go on: ``what`` says where it stands, ``advice`` what it looks like and what to try."""
 
+    joint = "; "
+
     def __init__(self, what: str, advice: str = ""):
-        super().__init__(f"{what}: {advice}" if advice else what)
+        super().__init__(self.joint.join([what, advice]) if advice else what)
         self.what, self.advice = what, advice
 
 
@@ -83,6 +85,8 @@ class StepSizeUnderflow(SolverError):
 
 class MaxStepsReached(SolverError):
     """More steps were attempted than ``max_num_steps`` allows."""
+
+    joint = ": "
 
 
 class NonFiniteState(SolverError):

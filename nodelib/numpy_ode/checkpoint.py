@@ -35,11 +35,13 @@ def odeint_checkpoint(
     atol=None,
     options=None,
     adjoint_params: Any = (),
+    event_fn: Callable[[Any, Any], Any] | None = None,
 ) -> Any:
     """As ``odeint``, differentiable by autograd in y0, t and adjoint_params; each step is taken again on the way back.
 
     func:            (t, y, *adjoint_params) -> array like y0, in operations that autograd knows.
     adjoint_params:  the arrays that func depends on, as for ``odeint_adjoint``.
+    event_fn:        solve until an event, as ``odeint`` does.
 
     The gradient is that of the discrete solution, equal to backpropagation through ``odeint`` up to round-off. It is
     a first derivative. Raises what ``odeint_adjoint`` raises, and TypeError for SciPy's methods, whose steps cannot be
@@ -48,6 +50,10 @@ def odeint_checkpoint(
     if str(method).startswith("scipy"):
         raise TypeError(f"{method} does not let its steps be taken again: use odeint_adjoint, or another method")
     forward = {"method": method, "rtol": rtol, "atol": atol, "options": options}
+    if event_fn is not None:
+        from nodelib.numpy_ode.events import odeint_until  # imports this module
+
+        return odeint_until(odeint_checkpoint, func, y0, t, event_fn, adjoint_params=adjoint_params, **forward)
     params, func = as_params(adjoint_params, func)
     return _solution(as_array(y0), as_times(t), *params, func=func, forward=forward, kept={})
 

@@ -18,12 +18,27 @@ from nodelib.numpy_ode.problem import Counted, Func, Problem, prepare
 from nodelib.numpy_ode.steps import Segment, adaptive_steps, fixed_steps
 
 
-def odeint(func: Func, y0: Any, t: Any, *, method: str = "dopri5", rtol=None, atol=None, options=None) -> Any:
+def odeint(
+    func: Func,
+    y0: Any,
+    t: Any,
+    *,
+    method: str = "dopri5",
+    rtol=None,
+    atol=None,
+    options=None,
+    event_fn: Func | None = None,
+) -> Any:
     """The states at the times t of the solution of y' = func(t, y), y(t[0]) = y0; shape (len(t), *y0.shape).
 
-    The arguments and errors are those of ``solve``.
+    The arguments and errors are those of ``solve``. With event_fn, ``odeint_event`` from t[0] in the direction of t[1].
     """
-    return solve(func, y0, t, method=method, rtol=rtol, atol=atol, options=options).y
+    settings: Any = {"method": method, "rtol": rtol, "atol": atol, "options": options}
+    if event_fn is not None:
+        from nodelib.numpy_ode.events import odeint_until  # imports this module
+
+        return odeint_until(odeint, func, y0, t, event_fn, **settings)
+    return solve(func, y0, t, **settings).y
 
 
 def solve(

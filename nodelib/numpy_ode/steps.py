@@ -4,8 +4,8 @@ The letters are those of Hairer, Nørsett & Wanner, *Solving Ordinary Differenti
 sizes are constants to the gradient; only the ends of the interval and the output times move with t.
 """
 
-from collections.abc import Iterator
-from itertools import pairwise
+from collections.abc import Iterable, Iterator
+from itertools import chain, pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -159,7 +159,7 @@ def fixed_steps(problem: Problem) -> Iterator[Segment]:
         y, f0 = segment.y1, None
 
 
-def grid(problem: Problem) -> list[tuple[float, int]]:
+def grid(problem: Problem) -> Iterable[tuple[float, int]]:
     """The times a fixed-step method stops at, each with the index of the entry of t that it moves with.
 
     Without step_size they are t itself. With it they are t[0], t[0] + h, t[0] + 2h, … and t[-1].
@@ -167,5 +167,5 @@ def grid(problem: Problem) -> list[tuple[float, int]]:
     times, h = problem.times, problem.options.get("step_size")
     if h is None:
         return [(s, i) for i, s in enumerate(times)]
-    *points, end = grid_of(times, h)
-    return [(s, 0) for s in points] + [(end, len(times) - 1)]
+    inner = ((s, 0) for s in grid_of(times, h))
+    return chain(inner, [(times[-1], len(times) - 1)])

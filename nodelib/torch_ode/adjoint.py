@@ -42,6 +42,7 @@ def odeint_adjoint(
     adjoint_atol=None,
     adjoint_method=None,
     adjoint_options=None,
+    event_fn: Callable[[Any, Any], Any] | None = None,
 ) -> Any:
     """As ``odeint``, differentiable in y0, t and the parameters of func through the adjoint ODE.
 
@@ -52,12 +53,20 @@ def odeint_adjoint(
                      adjoint_options, norm is "full" (default: the largest RMS of z, a and each parameter's gradient),
                      "seminorm" (without the parameters, whose integral feeds nothing back: Kidger, Chen & Lyons 2021)
                      or a function of (time's adjoint, z, a, *parameters' gradients).
+    event_fn:        solve until an event, as ``odeint`` does.
 
     The gradient is that of the exact flow up to the tolerances, not of the computed solution: see ``odeint_checkpoint``
     for that. It is a first derivative: for second ones differentiate ``odeint``. Raises what ``solve`` raises, and on
     the way back AnotherFunction when func is not what it was on the way there; warns when func uses a tensor that
     requires a gradient and is not among the parameters, or none of the parameters.
     """
+    if event_fn is not None:
+        from nodelib.torch_ode.events import odeint_until  # imports this module
+
+        settings = {"method": method, "rtol": rtol, "atol": atol, "options": options, "adjoint_params": adjoint_params}
+        settings |= {"adjoint_rtol": adjoint_rtol, "adjoint_atol": adjoint_atol}
+        settings |= {"adjoint_method": adjoint_method, "adjoint_options": adjoint_options}
+        return odeint_until(odeint_adjoint, func, y0, t, event_fn, **settings)
     refuse_transforms("odeint_adjoint")
     params = as_params(func, adjoint_params)
     check_params(params)

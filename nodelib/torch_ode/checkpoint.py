@@ -37,11 +37,13 @@ def odeint_checkpoint(
     atol=None,
     options=None,
     adjoint_params: Any = None,
+    event_fn: Callable[[Any, Any], Any] | None = None,
 ) -> Any:
     """As ``odeint``, differentiable in y0, t and the parameters of func; each step is taken again on the way back.
 
     func:            (t, y) -> like y0; a Module, or any function with its parameters in adjoint_params.
     adjoint_params:  the tensors that func depends on, as for ``odeint_adjoint``.
+    event_fn:        solve until an event, as ``odeint`` does.
 
     The gradient is that of the discrete solution, equal to backpropagation through ``odeint`` up to round-off. It is
     a first derivative. Raises what ``odeint_adjoint`` raises, and TypeError for SciPy's methods, whose steps cannot be
@@ -51,6 +53,10 @@ def odeint_checkpoint(
     if str(method).startswith("scipy"):
         raise TypeError(f"{method} does not let its steps be taken again: use odeint_adjoint, or another method")
     forward = {"method": method, "rtol": rtol, "atol": atol, "options": options}
+    if event_fn is not None:
+        from nodelib.torch_ode.events import odeint_until  # imports this module
+
+        return odeint_until(odeint_checkpoint, func, y0, t, event_fn, adjoint_params=adjoint_params, **forward)
     params = as_params(func, adjoint_params)
     check_state(y0)
     if not torch.is_grad_enabled():

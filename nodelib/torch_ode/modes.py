@@ -27,21 +27,21 @@ def entrance(solver: F) -> F:
     """
 
     @wraps(solver)
-    def enter(func: Any, y0: Any, t: Any, **settings: Any) -> Any:
+    def enter(func: Any, y0: Any, *t: Any, **settings: Any) -> Any:
         if torch.compiler.is_compiling():
-            return torch.compiler.disable(solver)(func, y0, t, **settings)  # type: ignore[call-arg]
+            return torch.compiler.disable(solver)(func, y0, *t, **settings)  # type: ignore[call-arg]
         inference, device = torch.is_inference_mode_enabled(), _autocast_device(y0)
         if not inference and device is None:
-            return solver(func, y0, t, **settings)
+            return solver(func, y0, *t, **settings)
         with ExitStack() as stack:
             if inference:
                 stack.enter_context(torch.inference_mode(False))
                 stack.enter_context(torch.no_grad())
-                y0, t = _ordinary(y0), _ordinary(t)
+                y0, t, settings = _ordinary(y0), _ordinary(t), {key: _ordinary(x) for key, x in settings.items()}
             if device is not None:
                 func = Cast(func, device)
                 stack.enter_context(torch.autocast(device, enabled=False))
-            return solver(func, y0, t, **settings)
+            return solver(func, y0, *t, **settings)
 
     return enter  # type: ignore[return-value]
 

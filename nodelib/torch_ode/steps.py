@@ -5,9 +5,9 @@ gradient is needed each operation makes a new tensor that autograd can follow; w
 into one buffer and a stage is one ``addmv``.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
-from itertools import pairwise
+from itertools import chain, pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -287,7 +287,7 @@ def fixed_steps(problem: Problem) -> Iterator[Segment]:
         y, f0 = segment.y1, None
 
 
-def grid(problem: Problem) -> list[tuple[float, int | None]]:
+def grid(problem: Problem) -> Iterable[tuple[float, int | None]]:
     """The times a fixed-step method stops at, each with the index of the entry of t that it moves with.
 
     Without an option they are t itself; with step_size t[0], t[0] + h, t[0] + 2h, … and t[-1]; or what
@@ -296,11 +296,19 @@ def grid(problem: Problem) -> list[tuple[float, int | None]]:
     """
     points = grid_points(problem)
     if problem.options.get("perturb"):
-        problem.jumps = frozenset(s for s, _ in points)
+        problem.jumps = Everywhere()
     return points
 
 
-def grid_points(problem: Problem) -> list[tuple[float, int | None]]:
+class Everywhere(frozenset[float]):
+    """A set that holds every time, also of a grid without an end."""
+
+    def __contains__(self, s: object) -> bool:
+        return True
+
+
+def grid_points(problem: Problem) -> Iterable[tuple[float, int | None]]:
+    """``grid``, without regard to perturb."""
     times, h, make = problem.times, problem.options.get("step_size"), problem.options.get("grid_constructor")
     if make is not None:
         made = as_times(make(problem.func.func, problem.form.unflatten(problem.y0), problem.t)).detach().double()
@@ -312,5 +320,5 @@ def grid_points(problem: Problem) -> list[tuple[float, int | None]]:
         return [(s, owner.get(s)) for s in points]
     if h is None:
         return [(s, i) for i, s in enumerate(times)]
-    *points, end = grid_of(times, h)
-    return [*((s, 0) for s in points), (end, len(times) - 1)]
+    inner = ((s, 0) for s in grid_of(times, h))
+    return chain(inner, [(times[-1], len(times) - 1)])
