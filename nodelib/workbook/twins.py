@@ -24,7 +24,7 @@ SILENT = {tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, toke
 HEAD = """\
 Left numpy_ode, right torch_ode: | marks lines that differ, < and > lines that only one has.
 Left out: documentation, comments, imports, types, and the wording of messages ('…').
-A method is shown as Class.method."""
+A method is shown as Class.method; what only one twin defines, by what it is for."""
 
 Row = tuple[str | None, str | None]  # a line of each twin, None where it has none
 
@@ -112,8 +112,32 @@ def paired(ours: str, theirs: str) -> Iterator[list[Row]]:
     order: dict[str, None] = {}  # a name that has moved counts where it comes first
     for _, i, j, k, m in SequenceMatcher(None, *names, autojunk=False).get_opcodes():
         order |= dict.fromkeys([*names[0][i:j], *names[1][k:m]])
+    says = summaries(ours) | summaries(theirs)
     for name in order:
-        yield list(rows(left.get(name, []), right.get(name, [])))
+        both = [
+            side[name] if name in left and name in right else brief(side.get(name, []), says.get(name, ""))
+            for side in (left, right)
+        ]
+        yield list(rows(*both))
+
+
+def summaries(source: str) -> dict[str, str]:
+    """The first line of the docstring of each function, class and method."""
+    found = {}
+    for node in ast.parse(source).body:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            methods = [child for child in getattr(node, "body", []) if isinstance(child, ast.FunctionDef)]
+            for name, child in [(node.name, node), *((f"{node.name}.{m.name}", m) for m in methods)]:
+                found[name] = (ast.get_docstring(child) or "").split("\n")[0]
+    return found
+
+
+def brief(lines: list[str], says: str) -> list[str]:
+    """A definition that only one twin has, as its first line, its docstring's, and how many lines it has."""
+    heads = [i for i, line in enumerate(lines) if line.startswith(("def ", "class "))]
+    if not heads or len(lines) - heads[0] < 4:
+        return lines
+    return [*lines[: heads[0] + 1], f"    … {len(lines) - heads[0] - 1} lines. {says}".rstrip(". ") + "."]
 
 
 def side_by_side(ours: str, theirs: str, width: int = USUAL) -> list[str]:
