@@ -32,7 +32,7 @@ from nodelib.common.events import (
     rtol_in_time,
     settings_of_second_solve,
 )
-from nodelib.numpy_ode.inputs import as_params
+from nodelib.numpy_ode.inputs import as_params, as_times
 from nodelib.numpy_ode.problem import Array, Counted, Func, Problem, prepare
 from nodelib.numpy_ode.solve import odeint, steps
 from nodelib.numpy_ode.steps import Segment, advance
@@ -94,8 +94,9 @@ def odeint_event(
 
 def odeint_until(odeint_interface: Callable[..., Any], func: Func, y0: Any, t: Any, event_fn: Func, **settings: Any):
     """What odeint(…, t, event_fn=event_fn) means: ``odeint_event`` from t[0] in the direction of t[1]."""
-    numbers = np.asarray(getval(t), dtype=float)
-    check_times(numbers.reshape(-1).tolist(), numbers.ndim)
+    t = as_times(t)
+    numbers = getval(t)
+    check_times(numbers.reshape(-1).tolist(), numbers.ndim, fewest=2)
     back = bool(numbers[1] < numbers[0])
     settings |= {"odeint_interface": odeint_interface}
     return odeint_event(func, y0, t[0], event_fn=event_fn, reverse_time=back, **settings)

@@ -31,6 +31,7 @@ from nodelib.common.events import (
     settings_of_second_solve,
 )
 from nodelib.torch_ode.forms import Form
+from nodelib.torch_ode.inputs import as_times
 from nodelib.torch_ode.modes import entrance
 from nodelib.torch_ode.problem import Func, Problem, instant, prepare, real
 from nodelib.torch_ode.solve import odeint, steps
@@ -86,7 +87,7 @@ def odeint_event(
     found, y = find_event(problem, event_fn, limit)
     graph = problem.graph or event_fn(instant(found.t, y), problem.form.unflatten(y)).requires_grad
     if not (graph or (t0.requires_grad and torch.is_grad_enabled())):
-        event_t, ys = torch.as_tensor(found.t, dtype=torch.float64), torch.stack([problem.y0, y])
+        event_t, ys = torch.full((), found.t, dtype=torch.float64, device=t0.device), torch.stack([problem.y0, y])
     else:
         t = torch.cat([t0.double()[None], torch.tensor(found.times, dtype=torch.float64, device=t0.device)])
         again = settings_of_second_solve(settings, odeint_interface, problem.log[0].h)
@@ -104,8 +105,9 @@ def states_at(states: Any, i: int) -> Any:
 
 def odeint_until(odeint_interface: Callable[..., Any], func: Func, y0: Any, t: Any, event_fn: Func, **settings: Any):
     """What odeint(…, t, event_fn=event_fn) means: ``odeint_event`` from t[0] in the direction of t[1]."""
-    numbers = torch.as_tensor(t, dtype=torch.float64).detach()
-    check_times(numbers.reshape(-1).tolist(), numbers.ndim)
+    t = as_times(t)
+    numbers = t.detach().double()
+    check_times(numbers.reshape(-1).tolist(), numbers.ndim, fewest=2)
     back = bool(numbers[1] < numbers[0])
     settings |= {"odeint_interface": odeint_interface}
     return odeint_event(func, y0, t[0], event_fn=event_fn, reverse_time=back, **settings)
@@ -113,7 +115,7 @@ def odeint_until(odeint_interface: Callable[..., Any], func: Func, y0: Any, t: A
 
 def one_time(t0: Any) -> Tensor:
     """t0 as a 0-d tensor."""
-    t0 = torch.as_tensor(t0, dtype=None if isinstance(t0, Tensor) else torch.float64)
+    t0 = as_times(t0)
     if t0.numel() != 1:
         raise ValueError(f"t0 must be one time, got shape {tuple(t0.shape)}")
     return t0.reshape(())

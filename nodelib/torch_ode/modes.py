@@ -58,11 +58,12 @@ class Cast:
 
     def __init__(self, func: Any, device: str):
         self.func, self.device, self.dtype = func, device, torch.get_autocast_dtype(device)
+        self.keeps = torch.is_autocast_cache_enabled()
         self.__self__ = module_of(func)
 
     def __call__(self, t: Tensor, y: Any) -> Any:
         # weights that were cast without a graph must not be kept: a later evaluation with one would miss them
-        with torch.autocast(self.device, dtype=self.dtype, cache_enabled=torch.is_grad_enabled()):
+        with torch.autocast(self.device, dtype=self.dtype, cache_enabled=self.keeps and torch.is_grad_enabled()):
             f = self.func(t, y)
         if isinstance(f, Tensor) and isinstance(y, Tensor):
             return f.to(y.dtype)
