@@ -54,6 +54,8 @@ class Solution:
         if times.ndim > 1:
             raise ValueError(f"s must be one time or a flat sequence of times, got shape {times.shape}")
         first, last = sorted((float(self.t[0]), float(self.t[-1])))
+        if times.size == 0:
+            raise ValueError("s is empty: give a time, or a sequence of times")
         outside = times[~((first <= times) & (times <= last))]
         if outside.size:
             raise ValueError(

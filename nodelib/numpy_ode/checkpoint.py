@@ -100,7 +100,7 @@ def checkpoint_gradients(
     g = g.reshape((len(g), -1))
     a, dt, dparams = np.zeros_like(g[0]), np.zeros(len(t)), [np.zeros_like(p) for p in params]
     later = np.zeros((0, a.size))  # gradients of the slopes that an Adams method carried into the steps after this one
-    stops = [first for _, first in tape[1:]] + [len(t)]
+    stops = [*(first for _, first in tape[1:]), *([len(t)] if tape else [])]
     for (segment, first), stop in zip(reversed(tape), reversed(stops), strict=True):
         carried = np.array([slope for _, slope in segment.past[1:]]).reshape(-1, a.size)
 

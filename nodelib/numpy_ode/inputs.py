@@ -1,6 +1,6 @@
 """What people pass, made into what the solvers work on: the state, the times and the parameters, in one place."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import autograd.numpy as anp
@@ -22,7 +22,7 @@ def as_array(x: Any) -> Any:
 def as_times(t: Any) -> Any:
     """The times as a float64 array, or a box of them. Raises TypeError where they are no real numbers."""
     try:
-        times = as_array(t)
+        times = as_array(list(t) if isinstance(t, Iterator) else t)
         return times if isbox(times) else np.array(times.astype(float, casting="same_kind"))
     except (TypeError, ValueError) as error:
         raise TypeError(f"t must be a flat sequence of real times, got {t!r:.80}: {error}") from None

@@ -140,7 +140,7 @@ def checkpoint_gradients(
     """
     a, dt, dparams = torch.zeros_like(g[0]), torch.zeros_like(t), [torch.zeros_like(p) for p in params]
     later: list[Tensor] = []  # gradients of the slopes that an Adams method carried into the steps after this one
-    stops = [first for _, first in tape[1:]] + [len(t)]
+    stops = [*(first for _, first in tape[1:]), *([len(t)] if tape else [])]
     for (segment, first), stop in zip(reversed(tape), reversed(stops), strict=True):
         with torch.enable_grad():
             y = segment.y.detach().requires_grad_()

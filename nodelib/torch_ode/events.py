@@ -148,7 +148,7 @@ def leaving(problem: Problem, event_fn: Func, segment: Segment) -> float:
     while norm(segment.at(np.array([at(segment, a)]))[0] - y0) > 2 * scale:  # where func grows fast from the start
         a /= 2
     before, after = np.sign(read([event_fn(instant(s, y0), problem.form.unflatten(y0)) for s in (t0, at(segment, a))]))
-    rtol = float(torch.as_tensor(problem.rtol).max())
+    rtol = float(problem.rtol.max()) if isinstance(problem.rtol, Tensor) else problem.rtol
     return a if np.array_equal(before, after) else min(a, rtol_in_time(rtol, t0, segment.h))
 
 
