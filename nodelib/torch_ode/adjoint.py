@@ -156,7 +156,11 @@ def adjoint_gradients(
     times, settings = t.detach().double().tolist(), {**settings, "options": options}
     a, theta = g[-1], ParamForm(params, ys)
     dparams = torch.zeros(sum(theta.sizes), dtype=ys.dtype, device=ys.device)
-    callbacks = callbacks_of(func, METHODS[settings["method"]], "_adjoint")
+    parts = adjoint_parts(form, ys[0], params)
+    callbacks = {
+        name: lambda s, state, h, tell=tell: tell(s, parts(state), h)
+        for name, tell in callbacks_of(func, METHODS[settings["method"]], "_adjoint").items()
+    }
     dt = torch.zeros(len(times), dtype=torch.float64, device=ys.device) if time_gradient else None
     for i in range(len(times) - 1, 0, -1):
         start = torch.cat([ys[i], a, dparams])  # z starts anew from its stored value
@@ -196,12 +200,19 @@ def dot(a: Tensor, f: Tensor) -> Tensor:
 
 def adjoint_norm(norm: Any, form: Form, z: Tensor, params: Sequence[Tensor]) -> Callable[[Tensor], float]:
     """The norm of the backward state [z, a, dL/dθ …]: "full", "seminorm" or the caller's function of its parts."""
-    parts = tuple(form.unflatten(z)) if form.is_tuple else (z,)
-    state, theta, n = Form((*parts, *parts)), ParamForm(params, z), 2 * z.numel()
     if not isinstance(norm, str):
-        clock = torch.zeros((), dtype=z.dtype, device=z.device)
-        return lambda x: float(norm((clock, *state.unflatten(x[:n]), *theta.unflatten(x[n:]))))
+        parts = adjoint_parts(form, z, params)
+        return lambda x: float(norm(parts(x)))
+    state = tuple(form.unflatten(z)) if form.is_tuple else (z,)
     if norm == "full":
-        return norm_of(None, Form((*parts, *parts, *theta.flatten(params))))
-    largest = norm_of(None, state)
+        return norm_of(None, Form((*state, *state, *ParamForm(params, z).flatten(params))))
+    largest, n = norm_of(None, Form((*state, *state))), 2 * z.numel()
     return lambda x: largest(x[:n])
+
+
+def adjoint_parts(form: Form, z: Tensor, params: Sequence[Tensor]) -> Callable[[Tensor], tuple[Tensor, ...]]:
+    """What splits the flat backward state as torchdiffeq shows it: time's adjoint (zero here), z, a, dL/dθ …"""
+    state = tuple(form.unflatten(z)) if form.is_tuple else (form.unflatten(z),)
+    both, theta, n = Form((*state, *state)), ParamForm(params, z), 2 * z.numel()
+    clock = torch.zeros((), dtype=z.dtype, device=z.device)
+    return lambda x: (clock, *both.unflatten(x[:n]), *theta.unflatten(x[n:]))

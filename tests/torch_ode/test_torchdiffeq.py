@@ -153,3 +153,85 @@ def test_evaluations_of_dopri5_at_the_tolerance_that_means_the_same(problem, tol
         odeint(lambda t, y, times=times: times.append(t) or func(t, y), y0, 5 * T, rtol=scale * tol, atol=scale * tol)
     # not the same to the last one: it does not shorten a step after one that was accepted, and steps beyond the end
     assert len(calls["ours"]) == pytest.approx(len(calls["theirs"]), rel=0.1, abs=6)
+
+
+# --- callbacks and perturbed times ------------------------------------------------------------------------------------
+
+
+class Told(torch.nn.Module):
+    """y' = -k y³, which writes down what it is told."""
+
+    def __init__(self, names: tuple[str, ...]) -> None:
+        super().__init__()
+        self.k, self.told = torch.nn.Parameter(torch.ones(1, dtype=torch.float64)), []
+        for name in names:
+            setattr(self, name, lambda t, y, h, name=name: self.told.append((name, float(t), float(h), structure(y))))
+
+    def forward(self, t, y):
+        return -self.k * y**3
+
+
+def structure(y):
+    return tuple(tuple(part.shape) for part in y) if isinstance(y, tuple) else tuple(y.shape)
+
+
+STEP, ACCEPT, REJECT = "callback_step", "callback_accept_step", "callback_reject_step"
+
+
+@pytest.mark.parametrize(
+    ("method", "settings"),
+    [
+        ("dopri5", {"options": {"first_step": 0.5}}),
+        ("bosh3", {"options": {"first_step": 0.5}}),
+        ("euler", {"options": {"step_size": 0.25}}),
+        ("explicit_adams", {"options": {"step_size": 0.25}}),
+    ],
+)
+def test_callbacks_are_called_as_torchdiffeq_calls_them(method, settings):
+    names = (STEP, ACCEPT, REJECT) if method in ("dopri5", "bosh3") else (STEP,)
+    y0, t = torch.full((2, 3), 3.0, dtype=torch.float64), torch.tensor([0.0, 1.0], dtype=torch.float64)
+    ours, theirs = Told(names), Told(names)
+    with torch.no_grad():
+        torchdiffeq.odeint(theirs, y0, t, method=method, rtol=1e-4, atol=1e-4, **settings)
+        tol = 1.5e-4 if method == "dopri5" else 1e-4  # torchdiffeq takes 2/3 of Dormand and Prince's error
+        torch_ode.odeint(ours, y0, t, method=method, rtol=tol, atol=tol, **settings)
+    kinds = [[what for what, *_ in f.told] for f in (ours, theirs)]
+    if method in ("dopri5", "bosh3"):  # two libraries need not take the same steps, but tell of them alike
+        assert {REJECT, ACCEPT} <= set(kinds[0])
+        for kind in kinds:
+            assert kind[::2] == [STEP] * (len(kind) // 2)
+        assert ours.told[0][1:] == theirs.told[0][1:] == (0.0, 0.5, (2, 3))
+    else:
+        assert ours.told == theirs.told
+
+
+def test_callbacks_of_the_way_back():
+    f = Told(tuple(f"{name}_adjoint" for name in (STEP, ACCEPT)))
+    torch_ode.odeint_adjoint(f, torch.ones(2, dtype=torch.float64), [0.0, 1.0]).sum().backward()
+    assert {what for what, *_ in f.told} == {"callback_step_adjoint", "callback_accept_step_adjoint"}
+    assert all(h < 0 for _, _, h, _ in f.told)
+    assert {shape for *_, shape in f.told} == {((), (2,), (2,), (1,))}  # time's adjoint, z, a, dL/dk
+
+
+def test_callbacks_that_a_method_would_not_call_are_refused():
+    y0, t = torch.ones(2, dtype=torch.float64), [0.0, 1.0]
+    with pytest.raises(ValueError, match="func has callback_accept_step, which euler would never call"):
+        torch_ode.odeint(Told((ACCEPT,)), y0, t, method="euler")
+    with pytest.raises(ValueError, match="func has callback_step, which scipy:LSODA would never call"):
+        torch_ode.odeint(Told((STEP,)), y0, t, method="scipy:LSODA")
+
+
+@pytest.mark.parametrize(("ours", "theirs"), [("euler", "euler"), ("midpoint", "midpoint"), ("rk4_38", "rk4")])
+def test_perturbed_times_look_at_the_side_of_a_jump_that_the_step_is_on(ours, theirs):
+    """f jumps at t = 1/2, a point of the grid: with perturb no stage sees the other side, as in torchdiffeq."""
+
+    def field(t, y):
+        return torch.where(t < 0.5, 1.0, 3.0).to(y) + 0 * y
+
+    y0, t = torch.zeros(1, dtype=torch.float64), torch.tensor([0.0, 1.0], dtype=torch.float64)
+    options = {"step_size": 0.5, "perturb": True}
+    y = torch_ode.odeint(field, y0, t, method=ours, options=options)
+    assert float(y[-1]) == pytest.approx(float(torchdiffeq.odeint(field, y0, t, method=theirs, options=options)[-1]))
+    assert float(y[-1]) == pytest.approx(2.0, abs=1e-12)
+    plain = torch_ode.odeint(field, y0, t, method="rk4", options={"step_size": 0.5})
+    assert abs(float(plain[-1]) - 2) > 0.1
