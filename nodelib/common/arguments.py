@@ -5,6 +5,7 @@ import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
+from functools import partial
 from itertools import pairwise
 from math import ceil, isfinite, isinf
 from pathlib import Path
@@ -19,15 +20,15 @@ PACKAGE = str(Path(__file__).parents[1])
 
 
 def warn(message: str) -> None:
-    """Warn at the line, outside this library and torch, that called it."""
+    """Warn at the line, outside this library, torch and autograd, that called it."""
     level, frame = 2, sys._getframe(1)
-    while frame.f_back and (frame.f_code.co_filename.startswith(PACKAGE) or _is_torch(frame)):
+    while frame.f_back and (frame.f_code.co_filename.startswith(PACKAGE) or _is_below(frame)):
         level, frame = level + 1, frame.f_back
     warnings.warn(message, stacklevel=level)
 
 
-def _is_torch(frame: Any) -> bool:
-    return frame.f_globals.get("__name__", "").startswith("torch.")
+def _is_below(frame: Any) -> bool:
+    return frame.f_globals.get("__name__", "").startswith(("torch.", "autograd."))
 
 
 @dataclass(frozen=True)
@@ -152,11 +153,13 @@ def _check_numbers(options: dict[str, Any]) -> None:
         raise ValueError("options step_size and grid_constructor exclude each other: pass one of them")
 
 
-TIMES, STATES = {"t", "time", "s", "tau", "τ"}, {"y", "u", "x", "z", "h", "state", "Y", "X"}
+TIMES, STATES = {"t", "time"}, {"y", "u", "x", "z", "h", "state"}
 
 
 def check_order(func: Any) -> None:
     """Raise if the names of func's arguments say that it takes (y, t), SciPy's old order, instead of (t, y)."""
+    while isinstance(func, partial) and not func.args:
+        func = func.func
     method = func if hasattr(func, "__code__") or hasattr(func, "__func__") else getattr(func, "forward", None)
     code = getattr(getattr(method or type(func).__call__, "__func__", method or type(func).__call__), "__code__", None)
     names = [] if code is None else [n for n in code.co_varnames[: code.co_argcount] if n != "self"]

@@ -50,10 +50,13 @@ class Solution:
                 "this solution has no dense output: solve again with dense=True over two or more times, or add the "
                 "time to t"
             )
-        times = np.asarray(s.detach().cpu() if hasattr(s, "detach") else s, dtype=float)
-        if times.ndim > 1:
-            raise ValueError(f"s must be one time or a flat sequence of times, got shape {times.shape}")
+        given = np.asarray(s.detach().cpu() if hasattr(s, "detach") else s)
+        if given.ndim > 1:
+            raise ValueError(f"s must be one time or a flat sequence of times, got shape {given.shape}")
         first, last = sorted((float(self.t[0]), float(self.t[-1])))
+        near = float(np.spacing(np.float32(max(-first, last)))) if given.dtype == np.float32 else 0.0  # rounded ends
+        times = given.astype(float)
+        times = np.where(np.abs(times - np.clip(times, first, last)) <= near, np.clip(times, first, last), times)
         if times.size == 0:
             raise ValueError("s is empty: give a time, or a sequence of times")
         outside = times[~((first <= times) & (times <= last))]
@@ -97,6 +100,10 @@ class NonFiniteState(SolverError):
 
 class FixedPointFailed(SolverError):
     """The nonlinear equation of an implicit step was not solved within ``max_iters`` iterations."""
+
+
+class GraphNeeded(Exception):
+    """func's first evaluation needed no gradient and a later one does: the solve begins again, with a graph."""
 
 
 class AnotherFunction(RuntimeError):

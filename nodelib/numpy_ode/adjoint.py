@@ -77,8 +77,9 @@ def odeint_adjoint(
 @primitive
 def _solution(y0: Array, t: Array, *params: Array, func: Callable, forward: dict, backward: tuple, kept: dict) -> Array:
     problem = prepare(lambda s, y: func(s, y, *params), y0, t, **forward)
-    kept["f0"] = problem.f0
-    return without_box(run(problem).y).reshape((len(problem.times), *problem.shape))
+    ys = without_box(run(problem).y).reshape((len(problem.times), *problem.shape))
+    kept["slopes"] = problem.f0, func(problem.times[-1], ys[-1], *params).reshape(-1)
+    return ys
 
 
 def without_box(ys: Any) -> Array:
@@ -92,7 +93,7 @@ def without_box(ys: Any) -> Array:
 
 
 def must_be_the_same(f0: Array, f: Array, t0: float) -> None:
-    """Raise AnotherFunction unless func gives at t[0] on the way back what it gave on the way there."""
+    """Raise AnotherFunction unless func gives f at t0 on the way back, where it gave f0 on the way there."""
     gap, size = float(np.max(np.abs(f.reshape(-1) - f0))), float(np.max(np.abs(f0)))
     if not gap <= np.finfo(f0.dtype).eps ** 0.5 * size:
         raise changed(f"at t = {t0:.6g} and the same y it returns something {gap:.3g} away, of size {size:.3g}")
@@ -112,8 +113,8 @@ def _gradient_maker(argnums: tuple[int, ...], ys: Array, args: tuple, settings: 
 
     def gradients(g: Array) -> list[Array]:
         first_order_only(g, *args)
-        f0 = settings["kept"]["f0"]
-        a, dt, dparams = adjoint_gradients(settings["func"], ys, t, params, g, *settings["backward"], f0=f0)
+        was = settings["kept"]["slopes"]
+        a, dt, dparams = adjoint_gradients(settings["func"], ys, t, params, g, *settings["backward"], was=was)
         every = (a, dt, *dparams)
         return [every[i] for i in argnums]
 
@@ -131,14 +132,14 @@ def adjoint_gradients(
     g: Array,
     settings: dict[str, Any],
     norm: Any = "full",
-    f0: Array | None = None,
+    was: tuple[Array, Array] | None = None,
 ) -> tuple[Array, Array, list[Array]]:
     """(dL/dy0, dL/dt, [dL/dθ]) from the outputs ys at t and g = dL/dys, both (len(t), *y0.shape).
 
     Algorithm 2, at several outputs as in Appendix D.
 
     ``settings`` are the method, tolerances and options of the backward solve, ``norm`` as in ``odeint_adjoint``;
-    ``f0`` is what func gave at t[0] on the way there, to be compared.
+    ``was`` is what func gave at t[0] and t[-1] on the way there, to be compared.
     """
     z_shape, options = ys[0].shape, dict(settings["options"])
     options["norm"] = adjoint_norm(norm, [ys[0], ys[0], *params])
@@ -154,7 +155,10 @@ def adjoint_gradients(
 
     a, dparams, dt = g[-1], [np.zeros_like(p, dtype=ys.dtype) for p in params], np.zeros(len(t))
     for i in range(len(t) - 1, 0, -1):
-        dt[i] = np.sum(g[i] * func(t[i], ys[i], *params))
+        slope = func(t[i], ys[i], *params)
+        dt[i] = np.sum(g[i] * slope)
+        if was and i == len(t) - 1:
+            must_be_the_same(was[1], slope, t[i])
         start = join([ys[i], a, *dparams])  # z starts anew from its stored value
         try:
             sol = solve(augmented, start, [t[i], t[i - 1]], **{**settings, "options": options})
@@ -165,7 +169,7 @@ def adjoint_gradients(
         if i == 1:
             slope = func(t[0], ys[0], *params)
             dt[0] = -np.sum(a * slope)
-            must_be_the_same(slope if f0 is None else f0, slope, t[0])
+            must_be_the_same(was[0] if was else slope, slope, t[0])
         a = a + g[i - 1]  # a jumps where the loss looks at z (Figure 2 of the paper)
     return a.reshape(z_shape), dt, dparams
 

@@ -112,8 +112,7 @@ def checkpoint_gradients(
             return anp.concatenate([taken.y1, *ys, slope])
 
         product, results = make_vjp(again, tuple(range(3 + len(params))))(segment.y, carried, t, *params)  # type: ignore
-        if segment is tape[0][0]:
-            must_be_the_same(problem.f0, results[-a.size :], segment.t)
+        must_be_the_same(segment.y1, results[: a.size], segment.t)
         own = later[0] if len(later) else np.zeros_like(a)
         a, dcarried, dt_part, *parts = product(np.concatenate([a, *g[first:stop], own]))
         later = dcarried + np.pad(later[1:], ((0, len(carried) - len(later[1:])), (0, 0)))

@@ -16,7 +16,8 @@ def as_array(x: Any) -> Any:
         return anp.array(list(x))  # type: ignore[call-overload]
     if isbox(x):
         return anp.reshape(x, np.shape(getval(x)))  # type: ignore[attr-defined]  # a boxed Python float, too
-    return np.asarray(x)
+    array = np.asarray(x)
+    return array.astype(array.dtype.newbyteorder("="), copy=False)
 
 
 def as_times(t: Any) -> Any:

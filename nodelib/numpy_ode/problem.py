@@ -21,7 +21,7 @@ from nodelib.common.arguments import (
     check_tolerances,
     default_tolerances,
 )
-from nodelib.common.solution import NonFiniteState, Step
+from nodelib.common.solution import GraphNeeded, NonFiniteState, Step
 from nodelib.numpy_ode.inputs import as_array, as_times
 
 Array = NDArray[Any]
@@ -30,20 +30,26 @@ MORE_OPTIONS = {"rk fixed": {"norm"}, "adams fixed": {"norm"}, "rk adaptive": {"
 
 
 class Counted:
-    """func on flat states, counting its evaluations. The y that it is given is read-only."""
+    """func on flat states, counting its evaluations. The y that it is given is read-only.
+
+    ``boxed``: it may return a box of autograd's.
+    """
 
     def __init__(self, func: Func, shape: tuple[int, ...]):
         self.func = func if len(shape) == 1 else lambda t, y: func(t, y.reshape(shape)).reshape(-1)
-        self.nfe = 0
+        self.nfe, self.boxed = 0, True
 
     def __call__(self, t: Any, y: Any) -> Any:
         self.nfe += 1
         if isinstance(y, np.ndarray):
             y.flags.writeable = False
         try:
-            return self.func(t, y)
+            f = self.func(t, y)
         except ValueError as error:
             raise explained(error) from error
+        if isbox(f) and not self.boxed:
+            raise GraphNeeded
+        return f
 
 
 def explained(error: ValueError) -> ValueError:
@@ -103,7 +109,7 @@ def prepare(func: Func, y0: Any, t: Any, method: str, rtol: Any, atol: Any, opti
     rtol, atol = tolerances(rtol, atol, value)
     counted = Counted(func, value.shape)
     f0 = first_evaluation(counted, func, t[0] if isbox(t) else times[0], y0)
-    boxed = any(map(isbox, (y0, t, f0)))
+    boxed = counted.boxed = any(map(isbox, (y0, t, f0)))
     given = options.pop("norm", None)
     norm = rms if given is None else lambda x: float(given(x.reshape(value.shape)))
     return Problem(counted, y0.reshape(-1), f0, value.shape, t, times, chosen, rtol, atol, norm, options, boxed)
@@ -155,4 +161,4 @@ def rms(x: Array) -> float:
     squares = np.vdot(x, x).real
     if squares == float("inf") and np.isfinite(largest := float(np.abs(x).max())):  # the squares overflow, x does not
         return largest * rms(x / largest)
-    return sqrt(squares / x.size)
+    return sqrt(squares / max(x.size, 1))

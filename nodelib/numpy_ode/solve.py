@@ -12,7 +12,7 @@ import numpy as np
 from autograd.tracer import getval
 
 from nodelib.common import scipy_solvers
-from nodelib.common.solution import NonFiniteState, Solution, Stats
+from nodelib.common.solution import GraphNeeded, NonFiniteState, Solution, Stats
 from nodelib.numpy_ode.multistep import adams_steps
 from nodelib.numpy_ode.problem import Counted, Func, Problem, prepare
 from nodelib.numpy_ode.steps import Segment, adaptive_steps, fixed_steps
@@ -70,6 +70,15 @@ def solve(
 
 def run(problem: Problem, dense: bool = False) -> Solution:
     """Solve a checked problem; the solution's y is flat, (len(t), n)."""
+    try:
+        return solved(problem, dense)
+    except GraphNeeded:
+        problem.func.nfe, problem.func.boxed = 1, True
+        return solved(replace(problem, boxed=True, log=[]), dense)
+
+
+def solved(problem: Problem, dense: bool) -> Solution:
+    """``run``, as the problem says: with boxes or without."""
     if len(problem.times) == 1:
         return Solution(problem.t, problem.y0[None], Stats(problem.func.nfe, 0, 0), ())
     if problem.method.kind == "scipy":

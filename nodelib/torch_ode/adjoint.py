@@ -21,7 +21,7 @@ from nodelib.common.solution import SolverError, on_the_way_back
 from nodelib.torch_ode.forms import Form, ParamForm, check_params
 from nodelib.torch_ode.inputs import as_params, as_times, check_state
 from nodelib.torch_ode.look import Look
-from nodelib.torch_ode.modes import entrance, refuse_transforms, without_autocast
+from nodelib.torch_ode.modes import eager, entrance, refuse_batches, refuse_transforms, without_autocast
 from nodelib.torch_ode.modules import callbacks_of
 from nodelib.torch_ode.problem import MORE_OPTIONS, instant, norm_of, prepare
 from nodelib.torch_ode.solve import odeint, run
@@ -86,26 +86,35 @@ class _Adjoint(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, func, form, forward, backward, y0, t, *params):
-        look = Look(params)
+        look = Look(params, form)
         problem = prepare(func, form.unflatten(y0), t, **forward, look=look.first)
         y = run(problem).y
-        ctx.func, ctx.form, ctx.backward_settings, ctx.reached = func, form, backward, look.reached
-        ctx.has_f1 = problem.f1 is not None
+        ctx.func, ctx.form, ctx.backward_settings = func, form, backward
+        ctx.reached, ctx.warned = look.reached, bool(look.strangers)
+        f0, f1 = problem.f0, problem.f1
+        if f1 is None and look.blind(f0):
+            f1 = problem.func(instant(problem.times[-1], y0), y[-1])
+        # one of them is compared on the way back: f1, which comes for nothing, unless it is blind
+        ctx.compares = [f0 if f1 is None or look.blind(f1) else None, f1]
         y = y if form.is_tuple else form.unflatten(y)
-        ctx.save_for_backward(y, t, problem.f1 if ctx.has_f1 else problem.f0, *params)
+        ctx.save_for_backward(y, t, *(x for x in ctx.compares if x is not None), *params)
+        ctx.compares = [x is not None for x in ctx.compares]
         return y
 
     @staticmethod
+    @eager
     def backward(ctx, g):  # type: ignore[override]
         first_order_only()
-        y, t, slope, *params = ctx.saved_tensors
-        y, g, look = y.reshape(len(t), -1), g.reshape(len(t), -1), Look(params, ctx.reached)
-        settings, norm = ctx.backward_settings
+        refuse_batches(g)
+        y, t, *tensors = ctx.saved_tensors
+        f0, f1 = (tensors.pop(0) if there else None for there in ctx.compares)
+        params, (settings, norm) = tensors, ctx.backward_settings
+        y, g, look = y.reshape(len(t), -1), g.reshape(len(t), -1), Look(params, ctx.form, ctx.reached)
+        look.f1, look.strangers = f1, [] if ctx.warned else None
         with without_autocast(y):
-            if not ctx.has_f1:  # else the way back begins with that evaluation
-                f0 = ctx.form.flatten(ctx.func(instant(float(t[0]), y), ctx.form.unflatten(y[0])))
-                look.same(f0, slope, float(t[0]))
-            look.f1 = slope if ctx.has_f1 else None
+            if f0 is not None:
+                now = ctx.form.flatten(ctx.func(instant(float(t[0]), y), ctx.form.unflatten(y[0])))
+                look.same(look.change(now, f0), float(t[0]))
             a, dt, dparams = adjoint_gradients(
                 ctx.func, ctx.form, y, t, params, g, settings, norm, ctx.needs_input_grad[5], look
             )
@@ -150,6 +159,8 @@ def adjoint_gradients(
         with torch.enable_grad():
             z = state[:n].detach().requires_grad_()
             f = form.flatten(func(s, form.unflatten(z)))
+            if look and look.strangers is None:
+                look.meet(f, (z,))
             product, *products = vjp(f, (z, *params), -state[n : 2 * n], look)
         return torch.cat([f.detach(), product, *theta.flatten(products)], out=out)
 
@@ -168,7 +179,7 @@ def adjoint_gradients(
             problem = prepare(augmented, start, [times[i], times[i - 1]], **settings)
             problem.reads, problem.func.writes, problem.callbacks = 2 * n, True, callbacks
             if look and look.f1 is not None and i == len(times) - 1:
-                look.same(problem.f0[:n], look.f1, times[i])
+                look.same(look.change(problem.f0[:n], look.f1), times[i])
             sol = run(problem)
         except SolverError as error:
             raise on_the_way_back(error, times[i], times[i - 1]) from error
@@ -181,12 +192,16 @@ def adjoint_gradients(
         a = a + g[i - 1]  # a jumps where the loss looks at z (Figure 2 of the paper)
     if look and look.missing and len(times) > 1:
         look.again(func, form, times[0], ys[0])
+    if look:
+        look.warn_of_strangers()
     return a, None if dt is None else dt.to(t), theta.unflatten(dparams)
 
 
 def vjp(f: Tensor, inputs: Sequence[Tensor], v: Tensor, look: Look | None = None) -> list[Tensor]:
     """v ∂f/∂x for each input x, zero where f does not depend on it. The last are the parameters, as ``look`` notes."""
-    found = torch.autograd.grad(f, inputs, v, allow_unused=True) if f.requires_grad else [None] * len(inputs)
+    # retain_graph: what func shares with its surroundings, as cached weights, is needed at the next evaluation too
+    known = torch.autograd.grad(f, inputs, v, retain_graph=True, allow_unused=True) if f.requires_grad else None
+    found = known or [None] * len(inputs)
     if look and look.missing:
         products = found[len(found) - len(look.params) :]
         look.missing -= {i for i, product in enumerate(products) if product is not None}

@@ -17,7 +17,7 @@ from nodelib.torch_ode.adjoint import first_order_only, vjp
 from nodelib.torch_ode.forms import Form
 from nodelib.torch_ode.inputs import as_params, as_times, check_state
 from nodelib.torch_ode.look import Look
-from nodelib.torch_ode.modes import entrance, refuse_transforms, without_autocast
+from nodelib.torch_ode.modes import eager, entrance, refuse_transforms, without_autocast
 from nodelib.torch_ode.multistep import adams_segment
 from nodelib.torch_ode.problem import Problem, prepare
 from nodelib.torch_ode.solve import check_end, odeint, outputs, steps
@@ -72,7 +72,7 @@ class _Checkpoint(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, func, form, forward, y0, t, *params):
-        look = Look(params)
+        look = Look(params, form)
         problem = prepare(func, form.unflatten(y0), t, **forward, look=look.first)
         problem.graph = True  # the arithmetic of backpropagation, so that each step can be taken again bit for bit
         tape: Tape = []
@@ -81,7 +81,7 @@ class _Checkpoint(torch.autograd.Function):
 
         def recorded() -> Iterator[Segment]:
             for segment in steps(problem):
-                tape.append((segment._replace(k=None, y1=None), done))
+                tape.append((segment._replace(k=None), done))
                 yield segment
 
         for indices, y in outputs(problem, recorded() if len(t) > 1 else ()):
@@ -90,28 +90,31 @@ class _Checkpoint(torch.autograd.Function):
         ys = torch.cat(ys)
         check_end(problem, ys)
         tensors, ctx.tape = packed(tape)
-        ctx.save_for_backward(problem.f0, y0, t, *params, *tensors)
+        ctx.save_for_backward(y0, t, *params, *tensors)
         ctx.problem = replace(problem, y0=None, f0=None, t=None, log=[])  # type: ignore[arg-type]
-        ctx.reached, ctx.params = look.reached, len(params)
+        ctx.reached, ctx.warned, ctx.params = look.reached, bool(look.strangers), len(params)
         return ys if form.is_tuple else form.unflatten(ys)
 
     @staticmethod
+    @eager
     def backward(ctx, g):  # type: ignore[override]
         first_order_only()
-        f0, y0, t, *tensors = ctx.saved_tensors
+        y0, t, *tensors = ctx.saved_tensors
         params, tensors = tensors[: ctx.params], tensors[ctx.params :]
-        problem, tape = replace(ctx.problem, y0=y0, f0=f0), unpacked(ctx.tape, tensors)
-        look, g = Look(params, ctx.reached), g.reshape(len(t), -1)
+        problem, tape = replace(ctx.problem, y0=y0), unpacked(ctx.tape, tensors)
+        look, g = Look(params, problem.form, ctx.reached), g.reshape(len(t), -1)
+        look.strangers = [] if ctx.warned else None
         with without_autocast(y0):
             a, dt, dparams = checkpoint_gradients(problem, tape, t, params, g, ctx.needs_input_grad[4], look)
         return (None, None, None, a, dt, *dparams)
 
 
 def packed(tape: Tape) -> tuple[list[Tensor], list[tuple[Segment, int]]]:
-    """The tensors of a tape in a row, each state followed by the slopes carried into its step; and the bare tape."""
+    """The tensors of a tape in a row, each state followed by the slopes carried into its step, and the last state; and
+    the bare tape."""
     tensors = [x for segment, _ in tape for x in (segment.y, *(slope for _, slope in segment.past[1:]))]
-    bare = [(s._replace(y=None, past=tuple((point, None) for point, _ in s.past)), first) for s, first in tape]
-    return tensors, bare
+    bare = [(s._replace(y=None, y1=None, past=tuple((point, None) for point, _ in s.past)), i) for s, i in tape]
+    return [*tensors, *(segment.y1 for segment, _ in tape[-1:])], bare
 
 
 def unpacked(tape: list[tuple[Segment, int]], tensors: list[Tensor]) -> Tape:
@@ -122,7 +125,8 @@ def unpacked(tape: list[tuple[Segment, int]], tensors: list[Tensor]) -> Tape:
         y = next(each)
         past = tuple((point, next(each) if j else None) for j, (point, _) in enumerate(segment.past))
         full.append((segment._replace(y=y, past=past), first))
-    return full
+    ends = [*(segment.y for segment, _ in full[1:]), *each]
+    return [(segment._replace(y1=y1), first) for (segment, first), y1 in zip(full, ends, strict=True)]
 
 
 def checkpoint_gradients(
@@ -136,8 +140,9 @@ def checkpoint_gradients(
 ) -> tuple[Tensor, Tensor | None, list[Tensor]]:
     """(dL/dy0, dL/dt, [dL/dθ]) from g = dL/dys: the steps of the tape, last first, each taken again with a graph.
 
-    ``look`` compares the first slope with what it was.
+    ``look`` compares the end of each with what it was.
     """
+    changes = []
     a, dt, dparams = torch.zeros_like(g[0]), torch.zeros_like(t), [torch.zeros_like(p) for p in params]
     later: list[Tensor] = []  # gradients of the slopes that an Adams method carried into the steps after this one
     stops = [*(first for _, first in tape[1:]), *([len(t)] if tape else [])]
@@ -149,8 +154,10 @@ def checkpoint_gradients(
             new = replace(problem, t=clock, graph=True)
             at_ends = (first == 0) + (segment.ends[1] == stop - 1)
             taken, slope = take_again(new, segment, y, carried, to_y1=stop - first <= at_ends)
-            if look and segment is tape[0][0] and segment.t not in problem.jumps:
-                look.same(slope, problem.f0, segment.t)
+            if look:
+                changes.append(look.change(taken.y1, segment.y1))
+                if look.strangers is None:
+                    look.meet(taken.y1, (y, clock, *carried) if time_gradient else (y, *carried))
             inside = (y for _, part in outputs(new, [taken], first) for y in part)
             results = torch.cat([taken.y1, *inside, *([slope] if later else [])])
         inputs = (y, *([clock] if time_gradient else []), *carried, *params)
@@ -160,8 +167,11 @@ def checkpoint_gradients(
         passed = later[1:] + [torch.zeros_like(a)] * (len(carried) - len(later[1:]))
         later = [x + y for x, y in zip(parts, passed, strict=False)]
         dparams = [d + part for d, part in zip(dparams, parts[len(carried) :], strict=True)]
-    if look and look.missing and tape:
-        look.again(problem.func.func, problem.form, problem.times[0], problem.y0)
+    if look and changes:
+        look.same(torch.stack(changes).max(), problem.times[0], "a step ends somewhere")
+        if look.missing:
+            look.again(problem.func.func, problem.form, problem.times[0], problem.y0)
+        look.warn_of_strangers()
     return a + g[0], dt if time_gradient else None, dparams
 
 

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from nodelib.common.arguments import warn
 from nodelib.torch_ode.forms import not_dense
-from nodelib.torch_ode.modules import module_of
+from nodelib.torch_ode.modules import module_of, parameters_of
 
 DTYPES = (torch.float32, torch.float64, torch.complex64, torch.complex128)
 
@@ -85,7 +85,7 @@ def _tensors(given: Any) -> Iterator[Tensor]:
     if isinstance(given, Tensor):
         yield given
     elif isinstance(given, nn.Module):
-        yield from given.parameters()
+        yield from parameters_of(given)
     elif isinstance(given, Iterable) and not isinstance(given, str | bytes | np.ndarray):
         for part in given.values() if isinstance(given, Mapping) else given:
             yield from _tensors(part)
@@ -95,8 +95,9 @@ def _tensors(given: Any) -> Iterator[Tensor]:
         )
 
 
-def distinct(t: Tensor, dtype: torch.dtype) -> None:
-    """Raise where y's dtype, in which func gets the time, cannot tell two of the times apart; warn where hardly."""
+def distinct(t: Tensor, dtype: torch.dtype, step: float | None = None) -> None:
+    """Raise where y's dtype, in which func gets the time, cannot tell two of the times apart; warn where hardly, or
+    where steps of that size cannot be told apart."""
     if dtype is torch.float64 or t.numel() < 2:
         return
     exact, rounded = t.detach().double(), t.detach().to(dtype).double()
@@ -107,8 +108,10 @@ def distinct(t: Tensor, dtype: torch.dtype) -> None:
             "which func gets it: let t begin at 0, or use a float64 state"
         )
     spacing = torch.finfo(dtype).eps * float(exact.abs().max())
-    if float((exact[-1] - exact[0]).abs()) < 100 * spacing:
+    span = float((exact[-1] - exact[0]).abs())
+    if min(span / 100, step or span) < spacing:
         warn(
-            f"t moves in jumps of {spacing:.2g} in {dtype}, in which func gets it, and spans less than a hundred of "
-            "them: let t begin at 0, or use a float64 state"
+            f"t moves in jumps of {spacing:.2g} in {dtype}, in which func gets it: too coarse for a span of {span:.3g}"
+            + (f" in steps of {step:.3g}" if step else "")
+            + ". Let t begin at 0, or use a float64 state"
         )

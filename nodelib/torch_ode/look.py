@@ -23,30 +23,52 @@ class Look:
     no product has reached yet on the way back; ``f1`` is what func gave at the last time, where that is known.
     """
 
-    def __init__(self, params: Sequence[Tensor], reached: frozenset[int] = frozenset()):
-        self.params, self.reached, self.missing = params, reached, set(reached)
+    def __init__(self, params: Sequence[Tensor], form: Form, reached: frozenset[int] = frozenset()):
+        self.params, self.form, self.reached, self.missing = params, form, reached, set(reached)
         self.f1: Tensor | None = None
+        self.strangers: list[Tensor] | None = None  # leaves that are no parameters, once an evaluation was looked at
 
     def first(self, f: Tensor, y: Tensor) -> None:
         """Look through the graph of the first evaluation f at y, and warn of gradients that will be missing."""
-        self.reached, others = through(f, [y, *self.params])
-        for leaf in others:
-            warn(
-                f"func uses a tensor of shape {tuple(leaf.shape)} that requires a gradient but is not among the "
-                "parameters: its gradient will be missing. Pass it in adjoint_params, or make it a Parameter of func"
-            )
-        self.reached = frozenset(i - 1 for i in self.reached if i)
+        self.reached = self.meet(f, (y,))
+        self.warn_of_strangers()
         if self.params and not self.reached:
             warn(
                 "what func returns at t[0] does not depend on its parameters: is there a torch.no_grad(), detach() or "
                 "item() in it?"
             )
 
-    def same(self, f: Tensor, was: Tensor, t: float) -> None:
-        """Raise unless func gives f at t where it gave ``was`` on the way there."""
-        gap, size = float((f.detach() - was).abs().max()), float(was.abs().max())
-        if not gap <= torch.finfo(was.dtype).eps ** 0.5 * size:
-            raise changed(f"at t = {t:.6g} and the same y it returns something {gap:.3g} away, of size {size:.3g}")
+    def meet(self, f: Tensor, known: Sequence[Tensor]) -> frozenset[int]:
+        """Note the leaves in the graph of f that are neither known nor parameters; the parameters in it, by number."""
+        reached, self.strangers = through(f, [*self.params, *known])
+        return frozenset(i for i in reached if i < len(self.params))
+
+    def warn_of_strangers(self) -> None:
+        """Warn of those leaves: their gradients will be missing."""
+        for leaf in self.strangers or ():
+            warn(
+                f"func uses a tensor of shape {tuple(leaf.shape)} that requires a gradient but is not among the "
+                "parameters: its gradient will be missing. Pass it in adjoint_params, or make it a Parameter of func"
+            )
+
+    def blind(self, f: Tensor) -> bool:
+        """Is a part of this slope all zero, so that another func might be so there, too?"""
+        return any(not bool(part.any()) for part in self.parts(f))
+
+    def parts(self, f: Tensor) -> Sequence[Tensor]:
+        """The parts of a flat state or slope."""
+        return f.detach().split(self.form.sizes)
+
+    def change(self, now: Tensor, was: Tensor) -> Tensor:
+        """The largest change of any part, relative to its largest entry; a 0-d tensor, so that a GPU need not wait."""
+        tiny = torch.finfo(was.dtype).tiny
+        pairs = zip(self.parts(now), self.parts(was), strict=True)
+        return torch.stack([(a - b).abs().max() / b.abs().max().clamp_min(tiny) for a, b in pairs]).max()
+
+    def same(self, change: Tensor, t: float, what: str = "it returns something") -> None:
+        """Raise unless func is what it was, going by a ``change`` seen at t."""
+        if not float(change) <= torch.finfo(change.dtype).eps ** 0.5:
+            raise changed(f"at t = {t:.6g} and the same y {what} else, by {float(change):.2g} of its size")
 
     def again(self, func: Callable, form: Form, t0: float, y0: Tensor) -> None:
         """Raise if func depends no more on all the parameters that it depended on at t0 and y0."""

@@ -19,17 +19,28 @@ from nodelib.torch_ode.modules import module_of
 F = TypeVar("F", bound=Callable[..., Any])
 
 
+def eager(function: F) -> F:
+    """The function, into which torch.compile does not look: the graph breaks there."""
+
+    @wraps(function)
+    def call(*args: Any, **settings: Any) -> Any:
+        if torch.compiler.is_compiling():
+            return torch.compiler.disable(function)(*args, **settings)  # type: ignore[call-arg]
+        return function(*args, **settings)
+
+    return call  # type: ignore[return-value]
+
+
 def entrance(solver: F) -> F:
     """A solver as people call it: what torch's modes would change in its arithmetic is switched off around it.
 
-    torch.compile does not look into it (the graph breaks here); under inference_mode its tensors are ordinary ones
-    without gradients, which can be cached; under autocast func alone is cast.
+    torch.compile does not look into it; under inference_mode its tensors are ordinary ones without gradients, which can
+    be cached; under autocast func alone is cast.
     """
 
+    @eager
     @wraps(solver)
     def enter(func: Any, y0: Any, *t: Any, **settings: Any) -> Any:
-        if torch.compiler.is_compiling():
-            return torch.compiler.disable(solver)(func, y0, *t, **settings)  # type: ignore[call-arg]
         inference, device = torch.is_inference_mode_enabled(), _autocast_device(y0)
         if not inference and device is None:
             return solver(func, y0, *t, **settings)
@@ -80,6 +91,15 @@ def without_autocast(y: Tensor) -> torch.autocast:
     return torch.autocast(y.device.type, enabled=False)
 
 
+def refuse_batches(g: Tensor) -> None:
+    """Raise on the way back for many dL/dy at once, whose values our own solve could not see."""
+    if hidden(g):
+        raise TypeError(
+            "odeint_adjoint takes one dL/dy at a time (no vectorize=True, no is_grads_batched=True): "
+            "use odeint_checkpoint or odeint, or a loop"
+        )
+
+
 def refuse_transforms(name: str) -> None:
     """Raise under torch.func and forward-mode differentiation, which cannot follow a gradient of our own."""
     if transformed():
@@ -100,6 +120,8 @@ def transformed() -> bool:
 
 def hidden(x: Tensor) -> bool:
     """Are the values of x many at once, under torch.vmap, so that no Python number can be made of them?"""
+    if functorch.is_legacy_batchedtensor(x):
+        return True
     while functorch.is_functorch_wrapped_tensor(x):
         if functorch.is_batchedtensor(x):
             return True

@@ -3,10 +3,11 @@
 The numpy twin has no such file: there func is a function, and nothing else.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
+from torch.nn.utils import parametrizations
 
 from nodelib.common.arguments import Method, warn
 
@@ -19,10 +20,18 @@ def module_of(func: Any) -> nn.Module | None:
     return owner if isinstance(owner, nn.Module) else None
 
 
+def parameters_of(module: nn.Module) -> Iterator[Tensor]:
+    """The module's parameters; those of a replica of DataParallel, which are no Parameters, as well."""
+    if not getattr(module, "_is_replica", False):
+        yield from module.parameters()
+    for part in module.modules() if getattr(module, "_is_replica", False) else ():
+        yield from getattr(part, "_former_parameters", {}).values()
+
+
 def has_parameters(func: Any) -> bool:
     """Does func belong to a Module with parameters that require gradients?"""
     module = module_of(func)
-    return module is not None and any(p.requires_grad for p in module.parameters())
+    return module is not None and any(p.requires_grad for p in parameters_of(module))
 
 
 def warn_of_modes(func: nn.Module) -> None:
@@ -34,6 +43,11 @@ def warn_of_modes(func: nn.Module) -> None:
             warn(
                 f"func has a BatchNorm in training mode ({name}): its running statistics change at every evaluation, "
                 "so that training and evaluation see different functions. Use GroupNorm, or func.eval()"
+            )
+        if module.training and isinstance(module, parametrizations._SpectralNorm):
+            warn(
+                f"func has a spectral_norm in training mode ({name}): its weights change a little at every evaluation, "
+                "so that the way back sees another function. Use func.eval()"
             )
 
 

@@ -86,7 +86,8 @@ def implicit_step(
     dense = adams_weights((1.0, *nodes))
     most = problem.options.get("max_iters", 20)
     for _ in range(most):
-        k = [problem.func(instant(t + h, y), y1).clone(), *(slope for _, slope in past)]
+        guess = y1 if problem.graph else y1.clone()  # as in ``first_slope``
+        k = [problem.func(instant(t + h, y), guess).clone(), *(slope for _, slope in past)]
         k = follow(k, (1.0, *nodes), gaps and [1.0, *gaps])
         y1, before = advance(y, h, dense.sum(axis=0), k), y1
         scale = problem.atol + problem.rtol * y1.detach().abs()

@@ -19,13 +19,12 @@ from nodelib.common.arguments import (
     check_times,
     check_tolerances,
     default_tolerances,
-    warn,
 )
-from nodelib.common.solution import NonFiniteState, Step
+from nodelib.common.solution import GraphNeeded, NonFiniteState, Step
 from nodelib.torch_ode.forms import Form, not_dense
 from nodelib.torch_ode.inputs import as_times, check_state, distinct
 from nodelib.torch_ode.modes import check_transforms, hidden, numbers_of, transformed
-from nodelib.torch_ode.modules import callbacks_of, has_parameters, module_of, warn_of_modes
+from nodelib.torch_ode.modules import callbacks_of, module_of, warn_of_modes
 
 Func = Callable[..., Any]  # (t, y) -> f
 IN_PLACE = "func changes y in place: return a new tensor, for instance -y and not y.neg_()"
@@ -59,13 +58,18 @@ class Counted:
         f = self.func(t, y, out) if self.writes and out is not None else self.flat(t, y)
         if y._version != version:
             raise ValueError(IN_PLACE)
-        return f if out is None or self.writes else out.copy_(f)
+        if out is None or self.writes:
+            return f
+        if f.requires_grad and torch.is_grad_enabled():
+            raise GraphNeeded
+        return out.copy_(f)
 
 
 @dataclass
 class Problem:
     """A checked initial value problem on the flat state y0, with the log of its attempted steps.
 
+    ``graph``: autograd follows each operation; ``followed``: so do torch.func or forward-mode differentiation, t too.
     ``reads``: func needs only that many leading entries of y; the others are quadratures (None: all of them).
     ``f1``: f(t[-1], y[-1]) where a method has it for nothing. ``jumps``: times at which f jumps. ``callbacks``: the
     methods of func that torchdiffeq would call as steps are taken.
@@ -75,7 +79,7 @@ class Problem:
     y0: Tensor
     f0: Tensor
     form: Form
-    t: Any
+    t: Tensor
     times: list[float]
     method: Method
     rtol: Any
@@ -83,6 +87,7 @@ class Problem:
     norm: Callable[[Tensor], float]
     options: dict[str, Any]
     graph: bool
+    followed: bool = False
     reads: int | None = None
     f1: Tensor | None = None
     jumps: frozenset[float] = frozenset()
@@ -97,7 +102,7 @@ class Problem:
     @property
     def moving(self) -> bool:
         """Does t carry a gradient?"""
-        return self.graph and isinstance(self.t, Tensor) and self.t.requires_grad
+        return self.graph and (self.followed or self.t.requires_grad)
 
     def time(self, value: float, i: int | None) -> Any:
         """The time ``value``; where t has a gradient, as a tensor that moves along with t[i]."""
@@ -108,7 +113,7 @@ class Problem:
     def tell(self, event: str, t: float, y: Tensor, h: float) -> None:
         """Call the func's callback of that name, if it has one, with (t, y, h) as torchdiffeq does."""
         if event in self.callbacks:
-            start, size = (torch.full((), x, dtype=torch.float64, device=y.device) for x in (t, h))
+            start, size = (torch.full((), x, dtype=torch.float64, device=y.device) for x in (t, abs(h)))
             self.callbacks[event](start, self.form.unflatten(y), size)
 
     def times_of(self, indices: range) -> Tensor | None:
@@ -145,27 +150,26 @@ def prepare(
     t = as_times(t)
     times = numbers_of(t)
     check_times(times, t.ndim)
-    distinct(t, real(flat.dtype))
+    distinct(t, real(flat.dtype), options.get("step_size"))
     rtol, atol = tolerances(rtol, atol, flat, form)
     counted = Counted(func, form)
-    if module := module_of(func):
+    if (module := module_of(func)) is not None:
         warn_of_modes(module)
     if look:
         with torch.enable_grad():
             leaf = flat.detach().requires_grad_()
-            f0 = first_evaluation(counted, func, times[0], None, form.unflatten(leaf), leaf)
+            y = leaf.clone()  # into which a func may write, and be told of it
+            f0 = first_evaluation(counted, func, times[0], None, form.unflatten(y), y)
         look(f0, leaf)
         f0 = f0.detach()
     else:
         f0 = first_evaluation(counted, func, times[0], t, y0, flat)
     followed = transformed()
     graph = followed or (torch.is_grad_enabled() and any(x.requires_grad for x in (flat, t, f0)))
-    if torch.is_grad_enabled() and not followed and not f0.requires_grad and has_parameters(func):
-        warn("func has parameters, but its output no gradient: is there a no_grad() or detach() in it?")
     check_transforms(chosen, (flat, f0))
     norm = norm_of(options.pop("norm", None), form)
     problem = Problem(counted, flat, f0, form, t, times, chosen, rtol, atol, norm, options, graph)
-    problem.callbacks = callbacks_of(func, chosen)
+    problem.callbacks, problem.followed = callbacks_of(func, chosen), followed
     return problem
 
 
@@ -201,9 +205,9 @@ def first_evaluation(counted: Counted, func: Func, t0: float, t: Any, y0: Any, f
     counted.nfe += 1
     start = instant(t[0] if isinstance(t, Tensor) and t.requires_grad else t0, flat)
     parts = y0 if isinstance(y0, tuple | list) else (y0,)
-    versions = [part._version for part in parts]
+    versions, before = [part._version for part in parts], flat.detach().clone()
     f0 = func(start, y0)
-    if [part._version for part in parts] != versions:
+    if [part._version for part in parts] != versions or not same_values(counted.form.flatten(y0), before):
         raise ValueError(IN_PLACE)
     wanted, got = (x if isinstance(x, tuple | list) else (x,) for x in (y0, f0))
     if isinstance(y0, Tensor) != isinstance(f0, Tensor) or len(got) != len(wanted):
@@ -227,6 +231,11 @@ def first_evaluation(counted: Counted, func: Func, t0: float, t: Any, y0: Any, f
     return f0
 
 
+def same_values(x: Tensor, y: Tensor) -> bool:
+    """Are all entries equal? Where a transform follows x, nobody asks."""
+    return transformed() or torch.equal(x.detach(), y)
+
+
 def _structure(x: Any) -> str:
     return f"a tuple of {len(x)}" if isinstance(x, tuple | list) else type(x).__name__
 
@@ -237,7 +246,7 @@ def norm_of(norm: Callable[[Any], Any] | None, form: Form) -> Callable[[Tensor],
         return lambda x: float(norm(form.unflatten(x)))
     if not form.is_tuple:
         return rms
-    roots = [sqrt(size) for size in form.sizes]
+    roots = [sqrt(max(size, 1)) for size in form.sizes]
     return lambda x: max(
         n / root for n, root in zip(torch.stack(torch._foreach_norm(x.split(form.sizes))).tolist(), roots, strict=True)
     )

@@ -13,9 +13,11 @@ import torch
 from torch import Tensor
 
 from nodelib.common import scipy_solvers
-from nodelib.common.solution import NonFiniteState, Solution, Stats
+from nodelib.common.arguments import warn
+from nodelib.common.solution import GraphNeeded, NonFiniteState, Solution, Stats
 from nodelib.torch_ode.forms import Form
 from nodelib.torch_ode.modes import entrance
+from nodelib.torch_ode.modules import has_parameters
 from nodelib.torch_ode.multistep import adams_steps
 from nodelib.torch_ode.problem import Func, Problem, finite, instant, prepare
 from nodelib.torch_ode.steps import Segment, adaptive_steps, fixed_steps
@@ -71,11 +73,22 @@ def solve(
     """
     problem = prepare(func, y0, t, method, rtol, atol, options)
     sol = run(problem, dense)
+    if torch.is_grad_enabled() and not (sol.y.requires_grad or problem.followed) and has_parameters(func):
+        warn("func has parameters, but its output no gradient: is there a no_grad() or detach() in it?")
     return replace(sol, y=problem.form.unflatten(sol.y), t=t if isinstance(t, Sized) else problem.t)
 
 
 def run(problem: Problem, dense: bool = False) -> Solution:
     """Solve a checked problem; the solution's y is flat, (len(t), n)."""
+    try:
+        return solved(problem, dense)
+    except GraphNeeded:
+        problem.func.nfe = 1
+        return solved(replace(problem, graph=True, log=[]), dense)
+
+
+def solved(problem: Problem, dense: bool) -> Solution:
+    """``run``, as the problem says: with a graph or without."""
     if len(problem.times) == 1:
         return Solution(problem.t, problem.y0[None], Stats(problem.func.nfe, 0, 0), ())
     if problem.method.kind == "scipy":

@@ -94,7 +94,10 @@ def rk_step(func: Func, times: Sequence[Tensor], y: Tensor, h: Any, stages: Stag
     for time, (n, earlier, a, slot) in zip(times, stages.plan, strict=True):
         y_i = torch.addmv(y if n is None else y[:n], earlier, a, alpha=h)
         func(time, y_i, slot)
-    return y_i if stages.fsal else torch.addmv(y, stages.all, stages.b, alpha=h)
+    if stages.fsal:  # y_i made anew, since func may have written into it behind torch's back, by way of numpy
+        _, earlier, a, _ = stages.plan[-1]
+        return torch.addmv(y, earlier, a, alpha=h)
+    return torch.addmv(y, stages.all, stages.b, alpha=h)
 
 
 def rk_step_with_graph(func: Func, times: Sequence[Tensor], y: Tensor, h: Any, stages: Stages) -> Tensor:
@@ -182,6 +185,7 @@ def rk_segment(problem: Problem, stages: Stages, y: Tensor, t: float, t1: float,
 
 def first_slope(problem: Problem, t: float, i: int | None, y: Tensor) -> Tensor:
     """f(t, y) for the start of a step; just after t where f jumps."""
+    y = y if problem.graph else y.clone()  # the step goes on from y, which func may write into by way of numpy
     if t in problem.jumps:
         return problem.func(beyond(t, problem.times[-1] - problem.times[0], y), y)
     return problem.func(instant(problem.time(t, i), y), y)

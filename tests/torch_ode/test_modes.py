@@ -77,6 +77,25 @@ def test_inside_torch_compile_output_and_gradient_are_the_same(solver, method):
     assert torch.equal(plain.field.net[0].weight.grad, compiled.field.net[0].weight.grad)  # type: ignore[arg-type]
 
 
+@pytest.mark.filterwarnings("ignore")
+@each
+def test_a_compiled_func_a_compiled_train_step_and_both_under_autocast(solver):
+    x = torch.randn(8, 4, generator=torch.Generator().manual_seed(0))
+    t = torch.tensor([0.0, 1.0])
+
+    def step(f: Any) -> Tensor:
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            loss = solver(f, 1 * x, t, method="rk4")[-1].square().mean()
+        loss.backward()
+        return loss.detach()
+
+    plain, other, compiled = Net(), Net(), Net()
+    losses = [step(plain), torch.compile(step, backend="eager")(other), step(torch.compile(compiled, backend="eager"))]
+    assert max(losses) - min(losses) < 1e-6
+    for f in (other, compiled):
+        assert torch.allclose(plain.net[0].weight.grad, f.net[0].weight.grad, atol=1e-3)  # type: ignore[arg-type]
+
+
 # --- inference_mode ---------------------------------------------------------------------------------------------------
 
 
@@ -152,6 +171,24 @@ def test_jacobians_of_a_flow(method):
         assert torch.allclose(jacobian, right, atol=1e-6)
     tangent = jvp(flow, (y0,), (torch.tensor([1.0, 0.0], dtype=torch.float64),))[1]
     assert torch.allclose(tangent, right[:, 0], atol=1e-6)
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated")
+def test_jacobians_in_the_times():
+    def end(t: Tensor) -> Tensor:
+        return odeint(lambda t, y: -y, ones(), t, rtol=1e-9, atol=1e-9)[-1].sum()
+
+    t = torch.tensor([0.0, 0.5, 1.0], dtype=torch.float64)
+    right = torch.tensor([math.exp(-1), 0.0, -math.exp(-1)], dtype=torch.float64)
+    for jacobian in (jacrev(end)(t), jacfwd(end)(t), grad(end)(t)):
+        assert torch.allclose(jacobian, right, atol=1e-6)
+
+
+def test_many_gradients_at_once():
+    y0 = torch.tensor([0.3, 0.7], dtype=torch.float64, requires_grad=True)
+    y = odeint_adjoint(lambda t, y: A @ y, y0, T, adjoint_params=())[-1]
+    with pytest.raises(TypeError, match=r"odeint_adjoint takes one dL/dy at a time"):
+        torch.autograd.grad(y, y0, torch.eye(2, dtype=torch.float64), is_grads_batched=True)
 
 
 def test_the_gradient_of_parameters_by_torch_func():
@@ -300,3 +337,12 @@ def test_a_module_that_was_solved_can_be_copied():
     f = Decay()
     odeint_adjoint(f, ones(), T).sum().backward()
     assert torch.equal(copy.deepcopy(f).k, f.k)
+
+
+def test_a_replica_of_data_parallel_has_its_parameters():
+    f = Decay()
+    copied: Any = f._replicate_for_data_parallel()
+    copied._former_parameters = {"k": f.k * 1}
+    copied.k = copied._former_parameters["k"]
+    odeint_adjoint(copied, ones(), T)[-1].sum().backward()
+    assert float(f.k.grad) == pytest.approx(-math.exp(-1), rel=1e-6)  # type: ignore[arg-type]

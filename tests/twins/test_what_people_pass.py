@@ -336,6 +336,65 @@ def test_another_func_on_the_way_back_in_numpy(kind):
         grad(value)(W.numpy())
 
 
+@pytest.mark.parametrize("method", ["dopri5", "rk4", "euler", "heun_euler", "adams_bashforth", "scipy:LSODA"])
+@rebuilding
+def test_a_change_that_the_first_slope_does_not_show(solver, method):
+    """f(0, y) = 0 whatever k is."""
+    if solver is odeint_checkpoint and method.startswith("scipy"):
+        pytest.skip("its steps cannot be taken again")
+    k, w = [1.0], torch.tensor(0.5, dtype=torch.float64, requires_grad=True)
+    y = solver(lambda t, y: -w * k[0] * t * y, Y0, T, method=method, rtol=1e-3, atol=1e-3, adjoint_params=w)
+    k[0] = 3.0
+    with pytest.raises(AnotherFunction):
+        y[-1].sum().backward()
+
+
+@pytest.mark.parametrize("kind", KINDS[1:])
+def test_a_change_that_the_first_slope_does_not_show_in_numpy(kind):
+    k = [1.0]
+
+    def value(w):
+        y = getattr(numpy_ode, kind)(lambda t, y, w: -w * k[0] * t * y, np.ones(1), [0.0, 1.0], adjoint_params=w)
+        k[0] = 3.0
+        return anp.sum(y)
+
+    with pytest.raises(AnotherFunction):
+        grad(value)(0.5)
+
+
+@rebuilding
+def test_a_change_of_a_small_part_beside_a_large_one(solver):
+    k, w = [1.0], torch.tensor(1.0, requires_grad=True)
+    y0 = (1e4 * torch.ones(3), torch.ones(3))
+    y = solver(lambda t, y: (-y[0], -w * k[0] * y[1]), y0, [0.0, 1.0], adjoint_params=w)
+    k[0] = 3.0
+    with pytest.raises(AnotherFunction):
+        y[1][-1].sum().backward()
+
+
+@pytest.mark.parametrize("method", ["dopri5", "rk4", "implicit_adams"])
+@each_twin
+def test_a_func_that_meets_its_parameter_later(twin, method):
+    """The first evaluation needs no gradient; the solve begins again once one does."""
+    settings = {"method": method, "options": options(method, 0.1)}
+    f = lambda c: lambda t, y: -y if t < 0.5 else -c * y  # noqa: E731
+    if twin is NUMPY:
+        found = grad(lambda c: anp.sum(numpy_ode.odeint(f(c), np.ones(2), [0.0, 1.0], **settings)[-1]))(0.7)
+    else:
+        c = torch.tensor(0.7, dtype=torch.float64, requires_grad=True)
+        odeint(f(c), torch.ones(2, dtype=torch.float64), [0.0, 1.0], **settings)[-1].sum().backward()
+        found = float(c.grad)  # type: ignore[arg-type]
+    assert found == pytest.approx(-exp(-0.85), rel=0.2)  # -2 · ½ e^(-½ - 0.35), but for the jump's own error
+
+
+@rebuilding
+def test_a_stranger_that_only_the_way_back_meets_is_warned_of(solver):
+    a, c = (torch.tensor(1.0, dtype=torch.float64, requires_grad=True) for _ in range(2))
+    y = solver(lambda t, y: -a * y if t < 0.5 else -c * y, Y0, T, adjoint_params=a)
+    with pytest.warns(UserWarning, match="not among the parameters"):
+        y.sum().backward()
+
+
 @pytest.mark.parametrize("method", OWN)
 @rebuilding
 def test_a_func_in_pieces_is_the_same_on_the_way_back(solver, method):
@@ -444,6 +503,22 @@ def test_a_write_into_y_is_caught_at_every_evaluation(twin, method):
         twin.odeint(field, twin.array([0.5]), [0.0, 1.0, 2.0], method=method, rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.parametrize("method", [m for m in OWN if m != "euler"])
+def test_a_write_by_way_of_numpy_does_no_harm(method):
+    """torch does not see it; the steps go on from states that func was not given."""
+
+    def field(t: Tensor, y: Tensor) -> Tensor:
+        x = y.detach().numpy()
+        slope = torch.from_numpy(-x.copy())
+        if float(t) > 0:  # the first evaluation is looked at in full
+            x *= -1
+        return slope
+
+    settings = {"method": method, "options": options(method, 0.1)}
+    y = odeint(field, torch.ones(1, dtype=torch.float64), T, **settings)
+    assert torch.equal(y, odeint(lambda t, y: -y, torch.ones(1, dtype=torch.float64), T, **settings))
+
+
 def test_y0_stays_writeable():
     y0 = np.array([0.5])
     numpy_ode.odeint(lambda t, y: -y, y0, [0.0, 1.0])
@@ -540,3 +615,37 @@ def test_the_shortest_step_of_lsoda():
 def test_scipys_methods_say_where_no_gradient_is_wanted():
     with pytest.raises(TypeError, match=r"cannot be differentiated: use odeint_adjoint.*under torch\.no_grad"):
         TORCH.odeint(Field(), Y0, T, method="scipy:LSODA")
+
+
+def test_steps_that_single_precision_cannot_tell_apart():
+    t = torch.tensor([1e6, 1e6 + 100.25], dtype=torch.float64)
+    with pytest.warns(UserWarning, match=r"too coarse for a span of 100 in steps of 0\.01"):
+        odeint(lambda t, y: torch.cos(t) + 0 * y, torch.zeros(1), t, method="rk4", options={"step_size": 0.01})
+
+
+@each_twin
+def test_dense_output_at_ends_in_single_precision(twin):
+    sol = twin.solve(lambda t, y: -y, twin.array([1.0]), [0.0, 0.1], dense=True)
+    for s in (np.float32(0.1), torch.linspace(0, 0.1, 3), np.linspace(0, 0.1, 3, dtype="f4")):
+        assert twin.numpy(sol(s)).ravel()[-1] == pytest.approx(exp(-0.1), rel=1e-6)
+    with pytest.raises(ValueError, match="lies outside"):
+        sol(0.1 + 1e-9)
+
+
+@rebuilding
+def test_an_empty_parameter(solver):
+    w, none = W.clone().requires_grad_(), torch.zeros(0, dtype=torch.float64, requires_grad=True)
+    solver(lambda t, y: torch.tanh(y @ w) + none.sum(), Y0, T, adjoint_params=(w, none)).sum().backward()
+    assert w.grad is not None
+
+
+@rebuilding
+def test_a_weight_that_is_made_once_outside_of_func(solver):
+    """Its graph serves every evaluation."""
+    a = W.clone().requires_grad_()
+    w = 2 * a
+    solver(lambda t, y: torch.tanh(y @ w), Y0, T, adjoint_params=w).sum().backward()
+    found, a.grad = a.grad, None
+    v = 2 * a
+    odeint(lambda t, y: torch.tanh(y @ v), Y0, T).sum().backward()
+    assert torch.allclose(found, a.grad, rtol=1e-5)  # type: ignore[arg-type]
