@@ -60,8 +60,8 @@ def odeint_adjoint(
     the way back AnotherFunction when func is not what it was on the way there; warns when func uses a tensor that
     requires a gradient and is not among the parameters, or none of the parameters.
 
-    NFE of the way back: those of a solve from each output time to the one before; with a gradient of t one more, and one
-    to compare func with what it was, unless the method (an FSAL pair) has f(t[-1], y[-1]) from the way there.
+    NFE of the way back: those of a solve from each output time to the one before; one more for a gradient of t; and one
+    to see that func is what it was, unless the method, an FSAL pair, has f(t[-1], y[-1]) from the way there.
     """
     if event_fn is not None:
         from nodelib.torch_ode.events import odeint_until  # imports this module
