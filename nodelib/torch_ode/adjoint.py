@@ -85,7 +85,7 @@ def odeint_adjoint(
 
 class _Adjoint(torch.autograd.Function):
     """Its output is, for a tensor state, what the caller gets, and no view of it: so Python's collector sees through a
-    module that keeps its own solution."""
+    module that keeps its own solution. Through a view, as y[-1], it cannot see: keep y, or y[-1].detach()."""
 
     @staticmethod
     def forward(ctx, func, form, forward, backward, y0, t, *params):
