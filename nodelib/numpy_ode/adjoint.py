@@ -169,7 +169,8 @@ def adjoint_gradients(
         if i == 1:
             slope = func(t[0], ys[0], *params)
             dt[0] = -np.sum(a * slope)
-            must_be_the_same(was[0] if was else slope, slope, t[0])
+            if was:
+                must_be_the_same(was[0], slope, t[0])
         a = a + g[i - 1]  # a jumps where the loss looks at z (Figure 2 of the paper)
     return a.reshape(z_shape), dt, dparams
 
