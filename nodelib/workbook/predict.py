@@ -139,7 +139,9 @@ class Asked:
         self.question, self.answer, self._keep = question, answer, keep
         self._verdict = HTMLMath()
         self._verdict.add_class("nodelib-verdict")
-        self.controls = self._buttons(question) if isinstance(question, Choice) else self._guess(question)
+        self.controls: tuple[Any, ...] = (
+            self._buttons(question) if isinstance(question, Choice) else self._guess(question)
+        )
         row = HBox(list(self.controls), layout=Layout(flex_flow="row wrap", align_items="center"))
         self.widget = VBox([HTMLMath(f"<b>Predict.</b> {inline(question.question)}"), row, self._verdict])
         self.widget.add_class("nodelib-predict")
@@ -222,8 +224,8 @@ class Predictions:
         if made:
             line += f", {right} right"
         if made < total:
-            still = ", ".join(key for key in self.questions if key not in self.answers) if made else "all"
-            line += f". Still open: {still}. Go back and choose, then run this cell again"
+            line += f"; open: {', '.join(key for key in self.questions if key not in self.answers)}" if made else ""
+            line += ". Go back and choose, then run this cell again"
         print(f"{line}.")
 
 
