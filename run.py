@@ -32,6 +32,7 @@ ROOT = Path(__file__).resolve().parent
 VENV = ROOT / ".venv"
 PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 STAMP = VENV / "installed"
+LAB_SETTINGS = ROOT / "binder" / "lab"  # JupyterLab's, for the book: it does not ask whether to fetch news
 LIST_FONTS = "import matplotlib.font_manager"  # matplotlib does it once, and would say so inside a notebook
 STEPS = ("Collecting", "Downloading", "Using cached", "Building", "Preparing", "Installing", "WARNING: Retrying")
 REMEDY = """The lines above say why. If they speak of retries or of a connection, the index was not reached: check
@@ -152,8 +153,8 @@ def lab(*arguments: str) -> int:
     if python("-m", "nodelib.workbook.copies", *fresh) != 0:
         return 1
     # the address that JupyterLab prints, for those whose browser does not open by itself, leads to the chapter as well
-    options = ["--LabApp.default_url=/lab/tree/mine/00_start_here.ipynb", "--LabApp.news_url=None"]
-    return python("-m", "jupyterlab", *options, *left)
+    first = "--LabApp.default_url=/lab/tree/mine/00_start_here.ipynb"
+    return python("-m", "jupyterlab", first, f"--LabApp.app_settings_dir={LAB_SETTINGS}", *left)
 
 
 def test(*arguments: str) -> int:

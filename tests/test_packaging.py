@@ -145,12 +145,12 @@ def test_binder_would_build_the_repository(tmp_path):
 
 @pytest.mark.skipif(os.name == "nt", reason="a shell script")
 def test_binders_jupyterlab_is_told_not_to_ask_about_news(tmp_path):
-    """JupyterLab reads such a file in its application's folder; here the script's last lines write it elsewhere."""
+    """JupyterLab reads its settings in its application's folder; here the script's last lines put them elsewhere."""
     lines = (ROOT / "binder" / "postBuild").read_text(encoding="utf-8").splitlines()
     (first,) = (i for i, line in enumerate(lines) if line.startswith("settings="))
     assert "/share/jupyter/lab/settings" in lines[first]
     script = [f"settings={tmp_path / 'settings'}", *lines[first + 1 :]]
-    subprocess.run(["bash", "-euc", "\n".join(script)], check=True, timeout=30)
+    subprocess.run(["bash", "-euc", "\n".join(script)], cwd=ROOT, check=True, timeout=30)
     overrides, error = _get_overrides(str(tmp_path / "settings"))
     assert not error
     where = [str(tmp_path / "settings"), str(Path(sys.prefix) / "share/jupyter/lab/schemas"), str(tmp_path / "users")]

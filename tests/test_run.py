@@ -229,20 +229,22 @@ def test_pytest_plugins_on_the_pythonpath_that_do_not_import_harm_nothing(run, m
     assert run.python(*arguments) == 0
 
 
-LAB = ("-m", "jupyterlab", "--LabApp.default_url=/lab/tree/mine/00_start_here.ipynb", "--LabApp.news_url=None")
+FIRST = "--LabApp.default_url=/lab/tree/mine/00_start_here.ipynb"
 
 
 def test_lab_copies_the_chapters_opens_the_first_and_passes_arguments_on(run, monkeypatch):
     seen = calls(run, monkeypatch, 0, 0)
     run.lab("--no-browser")
-    assert seen == [("-m", "nodelib.workbook.copies"), (*LAB, "--no-browser")]
+    settings = f"--LabApp.app_settings_dir={run.ROOT / 'binder' / 'lab'}"
+    assert seen == [("-m", "nodelib.workbook.copies"), ("-m", "jupyterlab", FIRST, settings, "--no-browser")]
+    assert (ROOT / "binder" / "lab" / "overrides.json").exists()
 
 
 def test_lab_makes_a_fresh_copy_on_demand(run, monkeypatch):
     seen = calls(run, monkeypatch, 0, 0)
     run.lab("--no-browser", "--fresh", "02", "--port=1", "--fresh", "03")
     assert seen[0] == ("-m", "nodelib.workbook.copies", "--fresh", "02", "--fresh", "03")
-    assert seen[1:] == [(*LAB, "--no-browser", "--port=1")]
+    assert seen[1][-2:] == ("--no-browser", "--port=1")
 
 
 def test_lab_does_not_start_where_no_copies_could_be_made(run, monkeypatch):
