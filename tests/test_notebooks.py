@@ -5,6 +5,7 @@ An exercise is a code cell tagged ``exercise`` (the stub), then a code cell tagg
 ``<details>`` holds the solution in one ``python`` block, the only place where the solution is written down.
 """
 
+import importlib
 import os
 import random
 import re
@@ -12,7 +13,7 @@ from copy import deepcopy
 from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import nbformat
 import pytest
@@ -41,6 +42,8 @@ PICTURES = ("image/png", "image/jpeg")
 IGNORED = "nbval-ignore-output"  # the tag of a cell whose output differs from run to run
 ALLOWED: dict[str, set[str]] = {}  # chapter -> global names that may mean two things there, and why
 FOR_THE_READER = {"hint"}  # imported for cells that the reader adds
+
+ASKED, CHECKED = re.compile(r'\bpredict\(\s*"([^"]+)"'), re.compile(r'\bcheck\(\s*"([^"]+)"')
 
 each_chapter = pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
 each_mended = pytest.mark.parametrize("path", [p for p in CHAPTERS if p.stem in MENDED], ids=lambda path: path.stem)
@@ -252,6 +255,38 @@ def test_what_a_second_run_changes_is_seen():
         "another picture:", "another verdict:",
     ]  # fmt: skip
     assert ["AssertionError" in line for line in found if line.startswith("An error")] == [True]
+
+
+@each_mended
+def test_each_prediction_is_asked_once_and_answered_before_the_next(path):
+    """In the order of the chapter's questions; its answer is a cell tagged ``answer``; the tally comes at the end."""
+    asked: list[str] = []
+    answered = True
+    for cell in chapter(path).cells:
+        if cell.cell_type == "code":
+            for key in ASKED.findall(cell.source):
+                assert answered, f"{asked[-1]!r} has no answer before {key!r} is asked"
+                asked, answered = [*asked, key], False
+            assert "tally()" not in cell.source or answered
+        answered = answered or "answer" in cell.metadata.get("tags", [])
+        assert "**Predict.**" not in cell.source  # a question that nobody commits to
+    assert answered
+    assert asked == list(room(path, "questions").QUESTIONS.questions)
+    assert sum("tally()" in cell.source for cell in code_cells(chapter(path))) == 1
+
+
+@each_mended
+def test_the_checks_are_those_of_the_chapters_exercises(path):
+    exercises = room(path, "exercises").EXERCISES
+    checked = [name for cell in tagged(chapter(path), "check") for name in CHECKED.findall(cell.source)]
+    assert {exercises[name].name for name in checked} == set(exercises.exercises)
+    folder = Path(__file__).parent / "chapters" / f"chapter{int(path.stem[:2])}"
+    assert "every_exercise_is_graded(" in (folder / "test_exercises.py").read_text(encoding="utf-8")
+
+
+def room(path: Path, name: str) -> Any:
+    """A module of the chapter's room."""
+    return importlib.import_module(f"nodelib.chapters.chapter{int(path.stem[:2])}.{name}")
 
 
 @each_mended

@@ -195,6 +195,13 @@ def test_every_path_that_is_named_is_there(name):
     assert [path for path in sorted(paths) if not any(ROOT.glob(path))] == []
 
 
+def test_the_tests_that_contributing_names_are_there():
+    named = set(re.findall(r"`(test_\w+)`", (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")))
+    sources = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("test_*.py"))
+    assert len(named) > 10
+    assert sorted(named - set(re.findall(r"^def (test_\w+)", sources, re.MULTILINE))) == []
+
+
 def named_paths(text: str) -> set[str]:
     """The paths, and the modules as paths, in what is set as code; NN_name stands for a file, N for a number."""
     code = " ".join(re.findall(r"```.*?```|`[^`\n]+`", text, re.DOTALL)).replace("lab/tree/", "")
