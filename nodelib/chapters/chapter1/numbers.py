@@ -82,6 +82,18 @@ def cost_and_error(method: str, start: Any, end: float = 15.0, n: int = 0, tol: 
     return s.stats.nfe, float(np.abs(s.y[-1] - truth_at(tuple(map(float, start)), end)).max())
 
 
+def equal_against_own(start: np.ndarray, end: float = 15.0) -> float:
+    """The error of equal steps of dopri5 over that of its own steps at 1e-5, for as many evaluations of f."""
+    nfe, own = cost_and_error("dopri5", start, end, tol=1e-5)
+    tableau, u, n = TABLEAUS["dopri5"], np.array(start), nfe // 6
+    for _ in range(n):
+        slopes: list[np.ndarray] = []
+        for row in tableau.a:
+            slopes.append(lotka_volterra(0.0, u + end / n * sum(float(a) * k for a, k in zip(row, slopes, strict=True))))
+        u = u + end / n * sum(float(b) * k for b, k in zip(tableau.b, slopes, strict=True))
+    return float(np.abs(u - truth_at(tuple(map(float, start)), end)).max()) / own
+
+
 # --- fields trained on snapshots of a pendulum -----------------------------------------------------------------------
 
 STEP = 0.25  # between two snapshots
@@ -213,6 +225,14 @@ def deep_networks(L: int, networks: int, seed: int = 3) -> dict[str, np.ndarray]
 
     kinds = ((1 / L, smooth), (1 / L, lambda s: _draw(rng, networks)), (L**-0.5, lambda s: _draw(rng, networks)))
     return {name: _states(L, *kind, networks) for name, kind in zip(KINDS, kinds, strict=True)}
+
+
+def settling(depths: tuple[int, ...], networks: int = 300) -> np.ndarray:
+    """RMS over so many draws, (len(depths), 3): for smooth weights the distance to depth 4096, else how far z moves."""
+    start = np.array([1.0, 0.0])
+    goals = (deep_networks(4096, networks)[KINDS[0]][-1], start, start)
+    ends = [[states[-1] for states in deep_networks(L, networks).values()] for L in depths]
+    return np.array([[rms(end - goal) * np.sqrt(2) for end, goal in zip(row, goals, strict=True)] for row in ends])
 
 
 def _draw(rng: np.random.Generator, networks: int, size: int = 8) -> tuple[np.ndarray, ...]:
