@@ -1,6 +1,7 @@
 """What chapter 1 asks its reader to write, and what is right."""
 
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -24,7 +25,7 @@ def random_field(rng: np.random.Generator, size: int) -> Field:
 def euler(f: Field, z: np.ndarray, times: np.ndarray) -> np.ndarray:
     """The state at each of the times, by one Euler step from each to the next."""
     states = [np.asarray(z, dtype=float)]
-    for t, later in zip(times[:-1], times[1:], strict=True):
+    for t, later in pairwise(times):
         states.append(states[-1] + (later - t) * f(t, states[-1]))
     return np.array(states)
 
@@ -38,7 +39,7 @@ def _euler_inputs(rng: np.random.Generator) -> tuple:
 def _euler_like(slope: Callable[..., Any], step: Callable[..., Any] = lambda t, later, times: later - t) -> Callable:
     def states(f: Field, z: np.ndarray, times: np.ndarray) -> np.ndarray:
         reached = [z]
-        for t, later in zip(times[:-1], times[1:], strict=True):
+        for t, later in pairwise(times):
             reached.append(reached[-1] + step(t, later, times) * slope(f, t, later, reached[-1], times))
         return np.array(reached)
 
@@ -160,7 +161,8 @@ TWO_SLOPES = Exercise(
         ("The weights are Ralston's, which are right for c = 2/3 only.", _weighted(lambda c: 0.25, lambda c: 0.75)),
         ("The two weights are exchanged.", _weighted(_ours, lambda c: 1 - _ours(c))),
         ("Only the first slope counts: that is Euler's method.", _weighted(lambda c: 1, lambda c: 0)),
-        ("The weights 1 - c and c add up to 1, but their mean time is c², not 1/2.", _weighted(lambda c: 1 - c, lambda c: c)),
+        ("The weights 1 - c and c add up to 1, but their mean time is c², not 1/2.",
+         _weighted(lambda c: 1 - c, lambda c: c)),
         ("The weights do not add up to 1.", _weighted(lambda c: 1, _ours)),
         ("The second look is a whole step ahead, whatever c is.",
          lambda f, t, u, h, c: _weighted(lambda _: 1 - _ours(c), lambda _: _ours(c))(f, t, u, h, 1)),

@@ -139,7 +139,9 @@ def step_size() -> Live[StepSize]:
         for axis in (right.axhline, right.axvline):
             axis(0, color=INK, lw=0.6)
         point = moving(right, "o", ms=8)
-        right.set(xlabel="real part of hλ", ylabel="imaginary part", title="stable where grey", aspect="equal", anchor="N")
+        right.set(
+            xlabel="real part of hλ", ylabel="imaginary part", title="stable where grey", aspect="equal", anchor="N"
+        )
         right.grid(False)
 
     def draw(n: StepSize) -> None:
@@ -203,7 +205,7 @@ def reference(start: tuple[float, ...] = (1.0, 1.0)) -> tuple[np.ndarray, np.nda
 
 
 def control_numbers(method: str, controller: str, rtol: float, atol: float, start: Any = PREY) -> Control:
-    """Solve from ``start``, and take each attempted step again with an eighth-order method to see its true local error."""
+    """Solve from ``start``; take each attempted step again by an eighth-order method to see its true local error."""
     options = {"controller": controller}
     sol = solve(predators, start, (0.0, SPAN), method=method, rtol=rtol, atol=atol, options=options, dense=True)
     t, h, ratio, accepted = map(np.array, zip(*sol.steps, strict=True))

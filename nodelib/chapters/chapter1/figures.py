@@ -19,7 +19,7 @@ def method_look(method: str, **more: Any) -> dict[str, Any]:
     return look(SHORT.get(method, method), points=True) | more
 
 
-def _arrows(ax: Axes, f: Field, x: np.ndarray, t: np.ndarray, upright: bool) -> None:
+def _arrows(ax: Axes, f: Field, x: np.ndarray, t: np.ndarray, upright: bool, scale: float = 26) -> None:
     """The field f(t, x) as arrows of one length; time runs up where ``upright``, else to the right."""
     grid_x, grid_t = np.meshgrid(x, t)
     slope = f(grid_t, grid_x)
@@ -27,7 +27,7 @@ def _arrows(ax: Axes, f: Field, x: np.ndarray, t: np.ndarray, upright: bool) -> 
     place, way = (grid_x, grid_t), (slope / size, 1 / size)
     if not upright:
         place, way = place[::-1], way[::-1]
-    ax.quiver(*place, *way, angles="xy", color="#9a9aa0", scale=26, width=0.0035, headwidth=4)
+    ax.quiver(*place, *way, angles="xy", color="#9a9aa0", scale=scale, width=0.0035, headwidth=4)
     ax.grid(False)
 
 
@@ -61,23 +61,23 @@ def looking(f: Field, t: float, u: float, h: float, exact: Callable[[Any], Any])
     """Where four methods look: one step from (t, u), each stage as the place and the slope that is found there."""
     stages = {"euler": [0], "midpoint": [0, 0.5], "heun": [0, 1], "rk4": [0, 0.5, 0.5, 1]}
     weights = {"euler": [1], "midpoint": [0, 1], "heun": [0.5, 0.5], "rk4": [1 / 6, 1 / 3, 1 / 3, 1 / 6]}
-    fig, axes = plt.subplots(1, 4, figsize=(7, 2.8), sharey=True)
-    fine = np.linspace(t, t + h, 60)
+    fig, axes = plt.subplots(1, 4, figsize=(7, 3.4), sharey=True)
+    fine, dash = np.linspace(t, t + h, 60), 0.13 * h
     for ax, (method, nodes) in zip(axes, stages.items(), strict=True):
         colour, slopes = look(method)["color"], []
-        _arrows(ax, f, np.linspace(0.55, 2.05, 8), np.linspace(t, t + h, 6), upright=False)
+        _arrows(ax, f, np.linspace(0.2, 2.1, 9), np.linspace(t, t + h, 5), upright=False, scale=11)
         ax.plot(fine, exact(fine), **look("truth"))
         for i, c in enumerate(nodes):
             place = u + c * h * slopes[-1] if slopes else u
             slopes.append(f(t + c * h, place))
-            dash = 0.14 * h
-            ax.plot([t + c * h - dash, t + c * h + dash], [place - dash * slopes[-1], place + dash * slopes[-1]],
-                    "-", color=colour, lw=2.4)  # fmt: skip
-            label(ax, str(i + 1), (t + c * h, place), colour, shift=(0, 9 if i % 2 else -9), ha="center")
+            ends = np.array([-dash, dash])
+            ax.plot(t + c * h + ends, place + ends * slopes[-1], "-", color=colour, lw=3)
+            beside = (0, -11) if i == 2 else (-8 if slopes[-1] > 0 else 8, 9)
+            label(ax, str(i + 1), (t + c * h, place), colour, shift=beside, ha="center")
         end = u + h * float(np.dot(weights[method], slopes))
-        ax.plot([t, t + h], [u, end], ":", color=colour, lw=1)
-        ax.plot([t, t + h], [u, end], "o", color=colour, ms=6)
-        ax.set(title=method, xlabel="t", xlim=(t - 0.2 * h, t + 1.2 * h), ylim=(0.45, 2.3), xticks=(t, t + h / 2, t + h))
+        ax.plot([t, t + h], [u, end], ":", color=colour, lw=1.4)
+        ax.plot([t + h], [end], "o", color=colour, ms=7)
+        ax.set(title=method, xlabel="t", xlim=(t - 0.15 * h, t + 1.15 * h), ylim=(0.1, 2.2))
         plain_ticks(ax.xaxis, (t, t + h / 2, t + h))
     axes[0].set_ylabel("u")
     return fig
@@ -91,21 +91,20 @@ def orders(sizes: np.ndarray, errors: Mapping[str, np.ndarray], slopes: Mapping[
         ax.loglog(sizes, error, **method_look(method))
         at, shift = places[method]
         label(ax, f"{method}, slope {slopes[method]:.2f}", (sizes[at], error[at]), look(method)["color"], shift=shift)
-    ax.axhspan(1e-17, 1e-15, color="0.93")
-    label(ax, "rounding of float64", (sizes[0], 1e-16), shift=(-4, 0))
-    ax.set(xlabel="step size h", ylabel="error at t = 2", xlim=(sizes[-1], sizes[0]), ylim=(1e-17, 10))
+    label(ax, "rounding", (sizes[11], errors["rk4"][11]), look("rk4")["color"], shift=(0, -16), ha="center")
+    ax.set(xlabel="step size h", ylabel="error at t = 2", xlim=(sizes[-1], sizes[0]), ylim=(1e-16, 10))
     return fig
 
 
 def work(curves: Mapping[str, tuple[np.ndarray, np.ndarray]], ylabel: str) -> Figure:
     """Errors against evaluations, a line a method, labelled at its end."""
     fig, ax = plt.subplots(figsize=(7, 3.8))
-    shifts = {"rk4": (6, 6), "adams_bashforth": (6, 0), "implicit_adams": (6, -3), "heun": (6, 0), "euler": (-4, -12)}
+    shifts = {"rk4": (6, -5), "adams_bashforth": (6, 0), "implicit_adams": (6, 7), "heun": (6, 0), "euler": (6, 0)}
     for method, (nfe, error) in curves.items():
         more = {"linestyle": "-"} if method == "implicit_adams" else {}
         ax.loglog(nfe, error, **method_look(method, **more))
         label(ax, method, (nfe[-1], error[-1]), look(SHORT.get(method, method))["color"], shift=shifts[method])
-    ax.set(xlabel="evaluations of f", ylabel=ylabel, xlim=(90, 3800))
+    ax.set(xlabel="evaluations of f", ylabel=ylabel, xlim=(100, 3400))
     return fig
 
 
@@ -125,7 +124,7 @@ def cobwebs(right_side: Callable, newton: Callable, roots: Mapping[float, float]
             distance = np.maximum(np.abs(xs - root), 1e-16)
             bottom.semilogy(distance, mark, color=colour, ms=4)
             label(bottom, name, (2, distance[2]), colour, shift=(12, 10) if colour == RED else (8, 2))
-        bottom.set(xlabel="iteration", xlim=(0, rounds), ylim=(1e-17, 10))
+        bottom.set(xlabel="iteration", xlim=(-0.2, rounds + 0.2), ylim=(1e-17, 10))
     axes[0, 0].set_ylabel("next guess")
     axes[1, 0].set_ylabel("distance to\nthe solution")
     return fig
@@ -147,7 +146,7 @@ def own_steps(solution: Any, end: float) -> Figure:
     taken, failed = accepted == 1, accepted == 0
     for k, (line, name) in enumerate((("-", "prey"), ("--", "predators"))):
         above.plot(times, states[:, k], line, color=BLUE)
-        label(above, name, (end, states[-1, k]), BLUE)
+        label(above, name, (end, states[-1, k]), BLUE, shift=(4, 6 if k else -4))
         above.plot(start[taken], [solution(t)[k] for t in start[taken]], ".", color=BLUE, ms=6)
     above.set(ylabel="population")
     below.stairs(size[taken], np.append(start[taken], end), baseline=None, color=BLUE, lw=1.8)
@@ -166,7 +165,7 @@ def end_errors(curves: Mapping[str, tuple[np.ndarray, np.ndarray]], tolerance: f
         label(ax, name, (end, error[-1]), BLUE)
     ax.axhline(tolerance, color=GREY, lw=1.4)
     label(ax, "tolerance", (end, tolerance), GREY)
-    ax.set(xlabel="time t", ylabel="error", xlim=(0, end), ylim=(1e-6, 10))
+    ax.set(xlabel="time t", ylabel="error", xlim=(0, end), ylim=(1e-5, 10))
     return fig
 
 
@@ -177,7 +176,7 @@ REGIONS = {"euler": "Euler", "heun": "midpoint, Heun", "rk4": "Runge–Kutta 4",
 
 def regions() -> Figure:
     """The stability region of eight methods, each in a panel of its own, filled."""
-    fig, axes = plt.subplots(2, 4, figsize=(7, 4.4), sharex=True, sharey=True)
+    fig, axes = plt.subplots(2, 4, figsize=(7, 4.0), sharex=True, sharey=True)
     x, y = np.meshgrid(np.linspace(-4.2, 4.2, 210), np.linspace(-4.2, 4.2, 210))  # no pole among them
     for ax, (method, name) in zip(axes.flat, REGIONS.items(), strict=True):
         colours = {"trapezoid": INK, "backward_euler": INK}
@@ -218,7 +217,7 @@ def depths(states: Mapping[int, Mapping[str, np.ndarray]]) -> Figure:
             ax.plot(np.linspace(0, 1, L + 1), path[:, 0, 0], line, color=RED, lw=width, ms=3.5, label=f"L = {L}")
             ax.set(title=kind, xlim=(0, 1), xticks=(0, 0.5, 1))
             ax.title.set_fontsize(9.5)
-    fig.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3, fontsize=9.5)
+    axes[0].legend(loc="lower right", fontsize=9)
     fig.supxlabel("relative depth k / L", fontsize=10.5)
     axes[0].set_ylabel("first component of z")
     return fig
@@ -234,8 +233,9 @@ def trained_fields(errors: Mapping[str, np.ndarray]) -> Figure:
     label(ax, "dopri5", (1.3e4, 4), shift=(0, 0), ha="center")
     for name, (*by_layers, best) in errors.items():
         text, at, shift = words[name]
-        ax.loglog(LAYERS, by_layers, **looks[name])
+        ax.loglog(LAYERS, by_layers, **looks[name], **({"lw": 5, "alpha": 0.35} if name == "true" else {}))
         label(ax, text, (LAYERS[at], by_layers[at]), looks[name]["color"], shift=shift)
-        ax.plot(1.3e4, best, looks[name].get("marker", "*"), color=looks[name]["color"], ms=7)
+        if best > 1e-4:
+            ax.plot(1.3e4, best, looks[name]["marker"], color=looks[name]["color"], ms=7)
     ax.set(xlabel="Euler layers at test time", ylabel="error at t = 10", xlim=(LAYERS[0] * 0.9, 2.1e4), ylim=(1e-4, 10))
     return fig

@@ -1,4 +1,4 @@
-"""What chapter 1 measures: how a method amplifies, fields trained on a pendulum, the convergence test, wide networks."""
+"""What chapter 1 measures: stability, orbits, fields trained on a pendulum, the convergence test, deep networks."""
 
 from collections.abc import Callable
 from functools import cache
@@ -89,7 +89,9 @@ def equal_against_own(start: np.ndarray, end: float = 15.0) -> float:
     for _ in range(n):
         slopes: list[np.ndarray] = []
         for row in tableau.a:
-            slopes.append(lotka_volterra(0.0, u + end / n * sum(float(a) * k for a, k in zip(row, slopes, strict=True))))
+            slopes.append(
+                lotka_volterra(0.0, u + end / n * sum(float(a) * k for a, k in zip(row, slopes, strict=True)))
+            )
         u = u + end / n * sum(float(b) * k for b, k in zip(tableau.b, slopes, strict=True))
     return float(np.abs(u - truth_at(tuple(map(float, start)), end)).max()) / own
 
