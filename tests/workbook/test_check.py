@@ -77,6 +77,10 @@ def raises(error: BaseException) -> Callable[..., Any]:
     return answer
 
 
+ITSELF: list = []
+ITSELF.append(ITSELF)
+
+
 class Mute(Exception):
     def __str__(self):
         raise ValueError("not even this")
@@ -162,6 +166,7 @@ def test_what_is_not_written_yet_is_said_to_be_so_and_nothing_more(answer):
     (raises(ZeroDivisionError("by\nzero")), "it raises ZeroDivisionError: by, on some f, t = "),
     (raises(Mute()), "it raises Mute, on"),
     (raises(SystemExit()), "it raises SystemExit"),
+    (raises(GeneratorExit()), "it raises GeneratorExit"),
     (raises(KeyboardInterrupt()), "it was interrupted"),
     (raises(RecursionError("deep")), "it raises RecursionError: deep"),
     (lambda f, t, u: u, "it is called with 4 arguments, which it does not take (4: f, t, u, h)"),
@@ -172,6 +177,7 @@ def test_what_is_not_written_yet_is_said_to_be_so_and_nothing_more(answer):
     (lambda *a: "0.1", "it gives a text"),
     (lambda *a: [1, [2]], "a list that makes no array of numbers"),
     (lambda *a: {}, "it gives a dict"),
+    (lambda *a: ITSELF, "a list that makes no array of numbers"),
     (lambda *a: heun, "a function that was not called"),
     (lambda *a: (x for x in heun(*a)), "it gives a generator"),
     (lambda *a: torch.ones(2, device="meta"), "it gives a Tensor"),
@@ -227,6 +233,9 @@ def test_a_chapters_exercises_are_found_by_name(capsys):
     assert chapter.check("Heun", heun)
     assert not chapter.check("a third", 0.3)
     assert chapter["a"].name == "a third"
+    assert chapter.usable("Heun", prints) is prints
+    assert chapter.usable("Heun", midpoint) is chapter.usable("Heun", ...) is heun
+    assert chapter.usable("a third", 0.3) == 1 / 3
     with pytest.raises(KeyError, match="chapter 1 has no exercise 'Huen'; there is Heun"):
         chapter.check("Huen", heun)
     two = Exercises("1", [Exercise("1.1 a", abs), Exercise("1.1 b", abs)])
