@@ -16,6 +16,7 @@ from .usual import unused, usual
 from .values import Odd, distance, near, results, shown, unfinished
 
 MISSING = "not written yet"
+INTERRUPTED = "it was interrupted before it gave anything"
 
 
 class Trial:
@@ -53,6 +54,8 @@ class Trial:
             off = self._try(i, case)
             if off == MISSING:
                 return f"it gives nothing{self._where(i)}." if i else f"{MISSING}."
+            if off == INTERRUPTED:  # the next case would take as long
+                return f"{off}{self._where(i)}."
             if isinstance(off, str) or not off <= self.rtol:
                 wrong.append((i, off))
         return self._words(wrong) if wrong else None
@@ -83,7 +86,7 @@ class Trial:
         except Odd as odd:
             return f"it gives {odd}"
         except KeyboardInterrupt:
-            return "it was interrupted before it gave anything"
+            return INTERRUPTED
         except BaseException as error:  # SystemExit among them: nothing that an answer does may end a check
             return f"it raises {words(error)}"
 
@@ -119,11 +122,10 @@ class Trial:
         try:
             with quiet():
                 sentence = usual(self.names, self.cases, self.right, self.yours, self.rtol)
-                if also_unused and not sentence:
-                    return unused(
-                        self.names, self.cases, (self.reference, self.right), (self.answer, self.yours), self.rtol
-                    )
-                return sentence
+                if sentence or not also_unused:
+                    return sentence
+                right, yours = (self.reference, self.right), (self.answer, self.yours)
+                return unused(self.names, self.cases, right, yours, self.rtol)
         except Exception:  # an answer that fails on other inputs than it was asked for
             return ""
 

@@ -191,6 +191,31 @@ def test_whatever_an_answer_is_one_sentence_is_said(answer, sentence, capsys):
     assert capsys.readouterr().err == ""
 
 
+@pytest.mark.parametrize("error", [SystemExit, KeyboardInterrupt, ValueError])
+def test_an_answer_that_fails_when_its_mistake_is_looked_for_stops_nothing(error):
+    calls: list[int] = []
+
+    def later(*_):
+        calls.append(1)
+        if len(calls) > HEUN.cases:
+            raise error
+        return np.ones(2)
+
+    assert "off by" in line(HEUN, later)
+    assert len(calls) > HEUN.cases
+
+
+def test_an_interrupted_answer_is_not_started_again():
+    calls: list[int] = []
+
+    def endless(*_):
+        calls.append(1)
+        raise KeyboardInterrupt
+
+    assert "it was interrupted before it gave anything, on some f, t = " in line(HEUN, endless)
+    assert len(calls) == 1
+
+
 def test_the_line_says_how_far_off_on_which_input_and_on_how_many_it_is_right():
     said = line(Exercise("half", abs, lambda rng: (rng.normal(),), hints=HINTS), lambda x: x)
     assert "off by 2.0e+00 (relative), on x = -" in said
