@@ -405,6 +405,7 @@ check, hint = EXERCISES.check, EXERCISES.hint
 
 def yours_or_ours(name: str, answer: Any) -> Any:
     """``answer`` once it passes the check of that name, the book's own before; says which of the two it is."""
-    yours = EXERCISES[name].judge(answer) is None
-    print(f"What follows runs on {'your' if yours else 'the book’s'} answer to Exercise {name.split()[0]}.")
-    return answer if yours else EXERCISES[name].right
+    usable = EXERCISES.usable(name, answer)
+    whose = "your" if usable is answer else "the book’s"
+    print(f"What follows runs on {whose} answer to Exercise {name.split()[0]}.")
+    return usable
