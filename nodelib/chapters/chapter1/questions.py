@@ -30,7 +30,7 @@ QUESTIONS = Predictions("1", {
     "1.6": Choice(
         "800 evaluations of $f$ on Lotka–Volterra, both methods of order 4: which ends closer to the truth?",
         ("Runge–Kutta 4 in 200 long steps", "Adams–Bashforth in 800 short ones"), 1,
-        "It throws no slope away, from each of ten starts."),
+        "So it is from each of ten starts: it throws no slope away."),
     "1.7": Choice(
         "One backward Euler step for $u' = -10u^2$ from $u = 1$ with $h = 0.1$. Which iteration finds the solution?",
         ("fixed point", "Newton", "both", "neither"), 1,
