@@ -13,25 +13,27 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
+from nodelib.chapters.chapter1.numbers import amplification
 from nodelib.common.solution import FixedPointFailed
 from nodelib.common.tableaus import TABLEAUS
 from nodelib.numpy_ode import METHODS, odeint, solve
-from nodelib.numpy_ode.multistep import adams_weights
 from nodelib.workbook.controls import log_slider
 from nodelib.workbook.live import Live, counted
-from nodelib.workbook.style import BLUE, GREY, INK, ORANGE, PURPLE, RED, VIOLET, book, label, moving, text_colour
+from nodelib.workbook.style import BLUE, GREY, INK, RED, book, label, look, moving, text_colour
 
 # --- step size -------------------------------------------------------------------------------------------------------
 
 END = 12.0
 FIXED = ("euler", "midpoint", "heun", "rk4", "adams_bashforth", "implicit_adams")
-EIGENVALUES = {"u' = -u": -1.0 + 0j, "u'' = -u": 1j, "u' = -0.2u + iu": -0.2 + 1j}
+EIGENVALUES = {"u' = -u": -1.0 + 0j, "u'' = -u": 1j, "u'' = -0.4u' - 1.04u": -0.2 + 1j}
 COUNTS = tuple(int(n) for n in np.unique(np.geomspace(3, 400, 22).round()))[::-1]
 REAL, IMAGINARY = np.linspace(-4.2, 1.4, 113), np.linspace(-3.3, 3.3, 133)
 
 
 class StepSize(NamedTuple):
     """Fixed steps on u' = λu, u(0) = 1, to t = 12: times, real part of u, its largest error, hλ, and the verdict.
+
+    Of an equation of second order, λ is one of the two eigenvalues, and the real part of u is its solution.
 
     ``sizes`` and ``errors`` are the order line, ``slope`` is its slope just below h.
     """
@@ -72,7 +74,7 @@ def step_size_numbers(problem: str, method: str, h: float) -> StepSize:
 def march(method: str, eigenvalue: complex, n: int) -> np.ndarray:
     """The states of u' = λu after each of n steps to t = 12, from u = 1; complex, (n + 1,)."""
     t = np.linspace(0, END, n + 1)
-    options = {"max_iters": 200} if method == "implicit_adams" else None  # long steps converge, if slowly
+    options = {"max_iters": 400} if method == "implicit_adams" else None  # up to h|λ| = 8/3 they converge, if slowly
     try:
         return odeint(lambda t, u: eigenvalue * u, np.array([1.0 + 0j]), t, method=method, options=options)[:, 0]
     except FixedPointFailed:
@@ -88,43 +90,19 @@ def order_line(method: str, eigenvalue: complex) -> tuple[np.ndarray, np.ndarray
     return END / np.array(COUNTS), np.clip(np.array(errors), 1e-16, 1e3)
 
 
-def amplification(method: str, z: np.ndarray) -> np.ndarray:
-    """The factor by which one step of size h multiplies the solution of u' = λu in the long run, for each z = hλ.
-
-    |R(z)|, R(z) = 1 + z bᵀ(I - zA)⁻¹1, for Runge-Kutta methods; for Adams methods the largest root of their recurrence.
-    """
-    if method in TABLEAUS:
-        tableau = TABLEAUS[method]
-        slopes: list[Any] = []
-        for row in tableau.a:
-            slopes.append(z * (1 + sum((float(a) * k for a, k in zip(row, slopes, strict=False)), np.zeros_like(z))))
-        return np.abs(1 + sum((float(b) * k for b, k in zip(tableau.b, slopes, strict=True)), np.zeros_like(z)))
-    implicit = method == "implicit_adams"
-    nodes = (1.0, 0.0, -1.0, -2.0) if implicit else (0.0, -1.0, -2.0, -3.0)
-    w = adams_weights(nodes).sum(axis=0)
-    first, rest = (1 - z * w[0], w[1:]) if implicit else (np.ones_like(z), w)
-    size = len(rest)
-    companion = np.zeros((z.size, size, size), complex)
-    companion[:, 0] = z.reshape(-1, 1) * rest
-    companion[:, 0, 0] += 1
-    companion[:, 0] /= first.reshape(-1, 1)
-    companion[:, np.arange(1, size), np.arange(size - 1)] = 1
-    return abs(np.linalg.eigvals(companion)).max(axis=1).reshape(z.shape)
-
-
 @cache
 def region(method: str) -> np.ndarray:
     """The stability region as an RGBA image over REAL × IMAGINARY: tinted where a step does not amplify."""
     factor = amplification(method, REAL[None, :] + 1j * IMAGINARY[:, None])
     image = np.empty((*factor.shape, 4))
-    image[..., :3] = to_rgb(BLUE)
-    image[..., 3] = 0.35 * np.clip((1 - factor) / 0.05 + 0.5, 0, 1)  # a soft edge
+    image[..., :3] = to_rgb(GREY)
+    image[..., 3] = 0.55 * np.clip((1 - factor) / 0.05 + 0.5, 0, 1)  # a soft edge
     return image
 
 
 def describe_step_size(n: StepSize) -> str:
     if np.isnan(n.error):
-        return f"With h = {n.h:.3g}, implicit_adams does not solve the equation of its step: hλ is too large."
+        return f"With h = {n.h:.3g}, implicit_adams does not solve the equation of its step: h|λ| is above 8/3."
     real, imaginary = n.h_lambda.real, n.h_lambda.imag
     parts = [f"{real:.2f}"] * (real != 0) + [f"{imaginary:.2f}i"] * (imaginary != 0)
     return (
@@ -144,34 +122,42 @@ def step_size() -> Live[StepSize]:
         fig = Figure(figsize=(8.4, 3.2))
         left, middle, right = fig.subplots(1, 3, width_ratios=(1.25, 1, 1))
         fine = np.linspace(0, END, 400)
-        curve = moving(left, "-", color=ORANGE, lw=3, alpha=0.7)
-        path = moving(left, "o-", color=BLUE, lw=1.2, ms=3.5)
-        left.set(xlabel="time t", ylabel="Re u", xlim=(0, END), ylim=(-2.2, 2.2), title="solution")
-        for text, place, colour in (("exact", 0.7, ORANGE), ("computed", 1.0, BLUE)):
-            label(left, text, (place, 1.055), colour, shift=(0, 0), xycoords="axes fraction", ha="right")
-        slope = moving(middle, "--", color=INK, lw=1)
-        line = moving(middle, ".-", color=GREY, lw=1.4)
-        here = moving(middle, "o", color=RED, ms=8)
-        order = label(middle, "", (1, 1), shift=(3, -9), animated=True)
+        curve = moving(left, "-", color=INK, lw=1.2)
+        path = moving(left, "o", lw=1.4, ms=3.5)
+        left.set(xlabel="time t", ylabel="u", xlim=(0, END), ylim=(-2.2, 2.2), xticks=range(0, 13, 3))
+        label(left, "— exact", (0.0, 1.055), INK, shift=(0, 0), xycoords="axes fraction")
+        word = label(left, "", (1.0, 1.055), shift=(0, 0), xycoords="axes fraction", ha="right", animated=True)
+        slope = moving(middle, "-", color=INK, lw=0.8)
+        line = moving(middle, "-", lw=1.6)
+        here = moving(middle, "o", ms=8)
+        order = label(middle, "", (0.95, 0.08), shift=(0, 0), xycoords="axes fraction", ha="right", animated=True)
         middle.set(xlabel="step size h", ylabel="largest error", title="error", xscale="log", yscale="log")
-        middle.set(xlim=(0.02, 6), ylim=(1e-11, 1e4))
+        middle.set(xlim=(END / COUNTS[0], END / COUNTS[-1]), ylim=(1e-11, 1e4))
         picture = right.imshow(
             region("euler"), extent=(REAL[0], REAL[-1], IMAGINARY[0], IMAGINARY[-1]), origin="lower", animated=True
         )
         for axis in (right.axhline, right.axvline):
             axis(0, color=INK, lw=0.6)
-        point = moving(right, "o", color=RED, ms=8)
-        right.set(xlabel="Re hλ", ylabel="Im hλ", title="stable where tinted", aspect="equal", anchor="N")
+        point = moving(right, "o", ms=8)
+        right.set(
+            xlabel="real part of hλ", ylabel="imaginary part", title="stable where grey", aspect="equal", anchor="N"
+        )
         right.grid(False)
 
     def draw(n: StepSize) -> None:
         p = METHODS[n.method].order
+        like = look("adams" if "adams" in n.method else n.method)
+        for artist in (path, line, here, point):
+            artist.set_color(like["color"])
+        for artist in (path, line):
+            artist.set_linestyle(like["linestyle"])
         curve.set_data(fine, n.exact(fine))
         path.set_data(n.t, np.clip(n.u, -50, 50))
+        word.set_text(f"• {n.method}")
+        word.set_color(text_colour(like["color"]))
         line.set_data(n.sizes, n.errors)
         slope.set_data(n.sizes, n.errors[0] * (n.sizes / n.sizes[0]) ** p)
-        order.set_text(f"slope {p}")
-        order.xy = (n.sizes[8], n.errors[0] * (n.sizes[8] / n.sizes[0]) ** p)
+        order.set_text(f"thin line: slope {p}")
         here.set_data([n.h], [np.clip(n.error, 1e-12, 1e3)])
         picture.set_data(region(n.method))
         point.set_data([np.clip(n.h_lambda.real, REAL[0], REAL[-1])], [np.clip(n.h_lambda.imag, -3.3, 3.3)])
@@ -212,16 +198,16 @@ def predators(t: Any, y: Any) -> Any:
 
 
 @cache
-def reference() -> tuple[np.ndarray, np.ndarray]:
+def reference(start: tuple[float, ...] = (1.0, 1.0)) -> tuple[np.ndarray, np.ndarray]:
     """Times and states (2, 600) of the solution to 1e-12."""
     t = np.linspace(0, SPAN, 600)
-    return t, odeint(predators, PREY, t, method="dopri8", rtol=1e-12, atol=1e-12).T
+    return t, odeint(predators, np.array(start), t, method="dopri8", rtol=1e-12, atol=1e-12).T
 
 
-def control_numbers(method: str, controller: str, rtol: float, atol: float) -> Control:
-    """Solve, and take each attempted step again with an eighth-order method to see its true local error."""
+def control_numbers(method: str, controller: str, rtol: float, atol: float, start: Any = PREY) -> Control:
+    """Solve from ``start``; take each attempted step again by an eighth-order method to see its true local error."""
     options = {"controller": controller}
-    sol = solve(predators, PREY, (0.0, SPAN), method=method, rtol=rtol, atol=atol, options=options, dense=True)
+    sol = solve(predators, start, (0.0, SPAN), method=method, rtol=rtol, atol=atol, options=options, dense=True)
     t, h, ratio, accepted = map(np.array, zip(*sol.steps, strict=True))
     y = np.array([sol(s) for s in t]).T
     approximate, exact = (one_step(name, t, y, h) for name in (method, "dopri8"))
@@ -229,7 +215,7 @@ def control_numbers(method: str, controller: str, rtol: float, atol: float) -> C
         exact = one_step(method, t + h / 2, one_step(method, t, y, h / 2), h / 2)
     scale = atol + rtol * np.maximum(abs(y), abs(approximate))
     true = np.sqrt(np.mean(((approximate - exact) / scale) ** 2, axis=0))
-    error = float(np.max(abs(sol.y[-1] - reference()[1][:, -1])))
+    error = float(np.max(abs(sol.y[-1] - reference(tuple(map(float, start)))[1][:, -1])))
     return Control(t, h, y, ratio, true, accepted.astype(bool), sol.stats.nfe, error)
 
 
@@ -257,34 +243,34 @@ def controller() -> Live[Control]:
     with book():
         fig = Figure(figsize=(8.4, 5.2))
         top, middle, bottom = fig.subplots(3, 1, sharex=True, height_ratios=(3, 2, 3))
-        top.plot(times, states[0], "-", color=BLUE, alpha=0.6)
-        top.plot(times, states[1], "--", color=ORANGE, alpha=0.8)
-        label(top, "prey", (SPAN, states[0, -1]), BLUE)
-        label(top, "predators", (SPAN, states[1, -1]), ORANGE)
-        looks = (("o", BLUE), ("s", ORANGE))
-        dots = [moving(top, mark, color=text_colour(c), ms=3.5) for mark, c in looks]
+        kinds = (("-", "prey"), ("--", "predators"))
+        for (line, name), y in zip(kinds, states, strict=True):
+            top.plot(times, y, line, color=INK, lw=1)
+            label(top, name, (SPAN, y[-1]), INK, shift=(9, 0))
+        dots = moving(top, "o", color=BLUE, ms=4)
         top.set(ylabel="population", ylim=(0, 9.5))
-        sizes = moving(middle, ".-", color=VIOLET, lw=1, ms=5)
-        failed = moving(middle, "x", color=RED, ms=6)
+        sizes = moving(middle, ".-", color=BLUE, lw=1, ms=6)
+        failed = moving(middle, "x", color=INK, ms=6)
         middle.set(ylabel="step size h", yscale="log", ylim=(1e-3, 3), yticks=10.0 ** np.arange(-3, 1))
-        label(middle, "× rejected", (SPAN, 0.9), RED)
-        label(middle, "• accepted", (SPAN, 0.06), VIOLET)
-        bottom.axhline(1, color=INK, lw=0.8)
-        label(bottom, "tolerance", (SPAN, 1), INK)
-        estimate = moving(bottom, "o", color=PURPLE, ms=4, mfc="none")
-        truth = moving(bottom, ".", color=ORANGE, ms=6)
-        label(bottom, "○ estimate", (SPAN, 2e-3), PURPLE)
-        label(bottom, "• truth", (SPAN, 8e-5), ORANGE)
-        bottom.set(xlabel="time t", ylabel="error / tolerance", yscale="log", xlim=(-0.1, SPAN), ylim=(1e-6, 1e4))
+        label(middle, "× rejected", (SPAN, 0.7), INK, shift=(9, 0))
+        label(middle, "• accepted", (SPAN, 0.03), BLUE, shift=(9, 0))
+        bottom.axhline(1, color=GREY, lw=1.4)
+        label(bottom, "tolerance", (SPAN, 1), GREY, shift=(9, 0))
+        guess, truth = (moving(bottom, mark, color=colour, ms=5, mfc=fill) for mark, colour, fill in (
+            ("o", BLUE, "none"), (".", INK, INK)))  # fmt: skip
+        guess_failed, truth_failed = (moving(bottom, "x", color=colour, ms=6) for colour in (BLUE, INK))
+        for text, y, colour in (("○ estimate", 3e-3, BLUE), ("• truth", 1.2e-4, INK), ("× of rejected", 5e-6, INK)):
+            label(bottom, text, (SPAN, y), colour, shift=(9, 0))
+        bottom.set(xlabel="time t", ylabel="error / tolerance", yscale="log", xlim=(0, SPAN), ylim=(1e-6, 1e4))
 
     def draw(n: Control) -> None:
         ok = n.accepted
-        for kind, states in zip(dots, n.y[:, ok], strict=True):
-            kind.set_data(n.t[ok], states)
+        dots.set_data(np.tile(n.t[ok], 2), n.y[:, ok].ravel())
         sizes.set_data(n.t[ok], n.h[ok])
         failed.set_data(n.t[~ok], n.h[~ok])
-        estimate.set_data(n.t, np.clip(n.ratio, 2e-6, 5e3))
-        truth.set_data(n.t, np.clip(n.true_ratio, 2e-6, 5e3))
+        for (good, bad), ratio in (((guess, guess_failed), n.ratio), ((truth, truth_failed), n.true_ratio)):
+            good.set_data(n.t[ok], np.clip(ratio[ok], 2e-6, 5e3))
+            bad.set_data(n.t[~ok], np.clip(ratio[~ok], 2e-6, 5e3))
 
     controls = {
         "method": Dropdown(options=PAIRS, value="dopri5", description="method"),
@@ -317,9 +303,9 @@ class Depth(NamedTuple):
     nfe: int
 
 
-def field(t: Any, h: Any) -> Any:
-    """dh/dt of the hidden states h: they spread out, swing together and come back."""
-    return 1.1 * np.cos(1.3 * t) * np.sin(1.2 * h) + 0.8 * np.sin(1.9 * t)
+def field(t: Any, z: Any) -> Any:
+    """dz/dt of the states z: they spread out, swing together and come back."""
+    return 1.1 * np.cos(1.3 * t) * np.sin(1.2 * z) + 0.8 * np.sin(1.9 * t)
 
 
 @cache
@@ -330,14 +316,14 @@ def limit() -> tuple[np.ndarray, np.ndarray]:
 
 
 def depth_numbers(blocks: int, tolerance: float) -> Depth:
-    """n residual blocks h ← h + (5/n) f(h, t), and dopri5 at a tolerance, from the same five inputs."""
+    """n residual blocks z ← z + (5/n) f(z, t), and dopri5 at a tolerance, from the same five inputs."""
     layers = np.linspace(0, DEPTH, blocks + 1)
     states = odeint(field, STARTS, layers, method="euler")
     seen: list[np.ndarray] = []
 
-    def noted(t: float, h: np.ndarray) -> np.ndarray:
-        seen.append(np.array([np.full(h.size, t), h]))
-        return field(t, h)
+    def noted(t: float, z: np.ndarray) -> np.ndarray:
+        seen.append(np.array([np.full(z.size, t), z]))
+        return field(t, z)
 
     sol = solve(noted, STARTS, (0.0, DEPTH), rtol=tolerance, atol=tolerance, dense=True)
     ends = [min(step.t + step.h, DEPTH) for step in sol.steps if step.accepted]
@@ -363,17 +349,17 @@ def depth() -> Live[Depth]:
         left, right = fig.subplots(1, 2, sharey=True)
         for ax in (left, right):
             _arrows(ax)
-            ax.plot(curves, t, "-", color=ORANGE, lw=1.6, alpha=0.9)
-            ax.set(xlabel="hidden state h", xlim=(-3.4, 3.4), ylim=(-0.15, DEPTH + 0.55), yticks=range(6))
+            ax.plot(curves, t, "-", color=INK, lw=1)
+            ax.set(xlabel="state z", xlim=(-3.4, 3.4), ylim=(-0.15, DEPTH + 0.55), yticks=range(6))
             ax.grid(False)
-        left.set(ylabel="depth t", title="residual network: h ← h + (5/n) f(h, t), n blocks")
-        right.set(title="ODE network: a solver on h' = f(h, t)")
-        paths = [moving(left, "o-", color=BLUE, ms=4.5, lw=1.4) for _ in STARTS]
+        left.set(ylabel="depth t", title="n residual blocks z ← z + (5/n) f(z, t)")
+        right.set(title="ODE network: dopri5 on z' = f(z, t)")
+        paths = [moving(left, "o:", color=RED, ms=4.5, lw=1.8) for _ in STARTS]
         dots = moving(right, "o", color=INK, ms=2.2)
         stops = moving(right, "o", color=BLUE, ms=5)
         for ax, text, place, colour in (
-            (left, "• blocks", -3.3, BLUE),
-            (left, "the ODE's curves", -1.9, ORANGE),
+            (left, "• blocks", -3.3, RED),
+            (left, "— the ODE's curves", -1.7, INK),
             (right, "• ends of steps", -3.3, BLUE),
             (right, "• evaluations of f", -1.2, INK),
         ):
@@ -394,7 +380,7 @@ def depth() -> Live[Depth]:
 
 def _arrows(ax: Axes) -> None:
     """The direction field behind the curves."""
-    h, t = np.meshgrid(np.linspace(-3.3, 3.3, 19), np.linspace(0, DEPTH, 17))
-    slope = field(t, h)
+    z, t = np.meshgrid(np.linspace(-3.3, 3.3, 19), np.linspace(0, DEPTH, 17))
+    slope = field(t, z)
     length = np.hypot(1, slope)
-    ax.quiver(h, t, slope / length, 1 / length, color="#d3d3d8", angles="xy", scale=30, width=0.0024, headwidth=4)
+    ax.quiver(z, t, slope / length, 1 / length, color="#b0b0b6", angles="xy", scale=30, width=0.0024, headwidth=4)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from nodelib.chapters.chapter1 import explorers
+from nodelib.chapters.chapter1 import explorers, numbers
 from nodelib.common.tableaus import TABLEAUS
 from nodelib.numpy_ode import METHODS, solve
 
@@ -20,12 +20,12 @@ def test_the_order_line_has_the_order_as_its_slope(method):
 def test_amplification_is_what_many_steps_do(method):
     for z in (-0.05 + 0.1j, -0.2 + 0j, 0.2 + 0.1j):
         u = explorers.march(method, z * 60 / explorers.END, 60)  # 60 steps with this hλ
-        assert abs(u[-1] / u[-2]) == pytest.approx(explorers.amplification(method, np.array([z]))[0], rel=1e-3)
+        assert abs(u[-1] / u[-2]) == pytest.approx(numbers.amplification(method, np.array([z]))[0], rel=1e-3)
 
 
 @pytest.mark.parametrize(("method", "edge"), [("euler", 2.0), ("heun", 2.0), ("rk4", 2.785), ("adams_bashforth", 0.3)])
 def test_the_verdict_turns_at_the_edge_of_the_real_interval(method, edge):
-    inside, outside = explorers.amplification(method, np.array([-0.99 * edge, -1.01 * edge]).astype(complex))
+    inside, outside = numbers.amplification(method, np.array([-0.99 * edge, -1.01 * edge]).astype(complex))
     assert inside < 1 < outside
 
 

@@ -1,0 +1,291 @@
+"""Right answers of several forms pass, plausible wrong ones fail, and those that are known get their sentence."""
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+from nodelib.chapters.chapter1 import exercises as book
+from tests.workbook.graded import every_exercise_is_graded, graded, line
+
+# --- 1.1 -------------------------------------------------------------------------------------------------------------
+
+
+def euler_by_index(f, z, times):
+    states = np.zeros((len(times), len(z)))
+    states[0] = z
+    for k in range(1, len(times)):
+        h = times[k] - times[k - 1]
+        states[k] = states[k - 1] + h * f(times[k - 1], states[k - 1])
+    return states
+
+
+def euler_as_list(f, z, times):
+    states = [z]
+    for h, t in zip(np.diff(times), times, strict=False):
+        states += [states[-1] + f(t, states[-1]) * h]
+    return states
+
+
+def euler_in_place(f, z, times):
+    states = [z]
+    for t, later in pairwise(times):
+        z += (later - t) * f(t, z)
+        states.append(z)
+    return np.array(states)
+
+
+def euler_backwards_in_time(f, z, times):
+    states = [z]
+    for t, later in pairwise(times):
+        states.append(states[-1] + (t - later) * f(t, states[-1]))
+    return np.array(states)
+
+
+def euler_swapped(f, z, times):
+    states = [z]
+    for t, later in pairwise(times):
+        states.append(states[-1] + (later - t) * f(states[-1], t))
+    return np.array(states)
+
+
+def euler_in_columns(f, z, times):
+    return book.euler(f, z, times).T
+
+
+def euler_without_skip(f, z, times):
+    states = [z]
+    for t, later in pairwise(times):
+        states.append((later - t) * f(t, states[-1]))
+    return np.array(states)
+
+
+# --- 1.2 -------------------------------------------------------------------------------------------------------------
+
+
+def back_by_powers(c, h, n):
+    return (1 - c * h) ** n * (1 + c * h) ** n
+
+
+def back_by_logarithm(c, h, n):
+    return np.exp(n * np.log1p(-((c * h) ** 2)))
+
+
+def back_by_walking(c, h, n):
+    u = 1.0
+    for _ in range(n):
+        u -= c * h * u
+    for _ in range(n):
+        u += c * h * u
+    return u
+
+
+# --- 1.3 -------------------------------------------------------------------------------------------------------------
+
+
+def slopes_with_b(f, t, u, h, c):
+    b = 1 / (2 * c)
+    k1 = f(t, u)
+    return u + h * (1 - b) * k1 + h * b * f(t + c * h, u + c * h * k1)
+
+
+def slopes_by_correction(f, t, u, h, c):
+    k1 = f(t, u)
+    return u + h * k1 + h / (2 * c) * (f(t + c * h, u + c * h * k1) - k1)
+
+
+def slopes_at_time_zero(f, t, u, h, c):
+    return book.two_slopes(lambda s, v: f(0, v), t, u, h, c)
+
+
+def slopes_second_reads_start(f, t, u, h, c):
+    k1 = f(0, u)
+    return u + h * ((1 - 1 / (2 * c)) * k1 + f(t + c * h, u + c * h * k1) / (2 * c))
+
+
+def slopes_without_h(f, t, u, h, c):
+    k1 = f(t, u)
+    return u + h * ((1 - 1 / (2 * c)) * k1 + f(t + c * h, u + c * k1) / (2 * c))
+
+
+def classical_runge_kutta(f, t, u, h, c):
+    k1 = f(t, u)
+    k2 = f(t + h / 2, u + h / 2 * k1)
+    k3 = f(t + h / 2, u + h / 2 * k2)
+    return u + h / 6 * (k1 + 2 * k2 + 2 * k3 + f(t + h, u + h * k3))
+
+
+# --- 1.4 -------------------------------------------------------------------------------------------------------------
+
+
+def weights_by_lagrange(c):
+    b = []
+    for i in range(3):
+        j, k = (m for m in range(3) if m != i)
+        b.append((1 / 3 - (c[j] + c[k]) / 2 + c[j] * c[k]) / ((c[i] - c[j]) * (c[i] - c[k])))
+    return b
+
+
+def weights_by_vander(c):
+    return np.linalg.inv(np.vander(c, 3, increasing=True).T) @ np.array([1, 1 / 2, 1 / 3])
+
+
+# --- 1.5 -------------------------------------------------------------------------------------------------------------
+
+
+def trapezoid_until_it_stays(f, dfdu, t, u, h):
+    x, old = u, np.inf
+    while abs(x - old) > 1e-13:
+        old = x
+        x = x - (x - u - h / 2 * (f(t, u) + f(t + h, x))) / (1 - h / 2 * dfdu(t + h, x))
+    return x
+
+
+def trapezoid_by_bisection(f, dfdu, t, u, h):
+    low, high, x = -10.0, 10.0, 0.0
+    for _ in range(200):
+        x = (low + high) / 2
+        low, high = (x, high) if x - u - h / 2 * (f(t, u) + f(t + h, x)) < 0 else (low, x)
+    return x
+
+
+def trapezoid_by_fixed_point(f, dfdu, t, u, h, rounds=50):
+    x = u
+    for _ in range(rounds):
+        x = u + h / 2 * (f(t, u) + f(t + h, x))
+    return x
+
+
+def trapezoid_damped_wrongly(f, dfdu, t, u, h):
+    x = u
+    for _ in range(5):
+        x = x - (x - u - h / 2 * (f(t, u) + f(t + h, x))) / (1 - h * dfdu(t + h, x))
+    return x
+
+
+# --- 1.8 -------------------------------------------------------------------------------------------------------------
+
+
+def clock_by_cosine(omega, h, T):
+    a = 2 * np.exp(0.5j * omega * h) * 1j * np.sin(omega * h / 2) / h
+    return a, np.exp(-T * (1 - np.cos(omega * h)) / h)
+
+
+def clock_by_absolute_value(omega, h, T):
+    a = (complex(np.cos(omega * h), np.sin(omega * h)) - 1) / h
+    return [a, abs(np.exp(a * T))]
+
+
+TRIED = {
+    book.EULER: (
+        [euler_by_index, euler_as_list, book.euler],
+        [
+            euler_backwards_in_time, euler_swapped, euler_in_columns, euler_without_skip,
+            (euler_in_place, "overwrites"),
+            (lambda f, z, times: book.euler(f, z, times)[-1], "Only the last state"),
+            (lambda f, z, times: book.euler(lambda t, u: f(0, u), z, times), ""),
+            (lambda f, z, times: None, "not written"), (3.0, "a function is asked"), (lambda f, z: z, "arguments"),
+        ],
+    ),
+    book.THERE_AND_BACK: (
+        [back_by_powers, back_by_logarithm, book.there_and_back],
+        [
+            (back_by_walking, "it raises"),
+            (lambda c, h, n: 1.0, ""), (lambda c, h, n: np.ones(3), "does not undo"),
+            (lambda c, h, n: (1 - h**2) ** n, "The rate c"), lambda c, h, n: (1 + (c * h) ** 2) ** n,
+            (lambda c, h, n: -((1 - (c * h) ** 2) ** n), "sign"),
+        ],
+    ),
+    book.TWO_SLOPES: (
+        [slopes_with_b, slopes_by_correction, book.two_slopes],
+        [
+            slopes_at_time_zero, slopes_second_reads_start, slopes_without_h, classical_runge_kutta,
+            (lambda f, t, u, h, c: u + h / 2 * (f(t, u) + f(t + h, u + h * f(t, u))), ""),
+            (lambda f, t, u, h, c: u + h * f(t + h / 2, u + h / 2 * f(t, u)), ""),
+        ],
+    ),
+    book.WEIGHTS: (
+        [weights_by_lagrange, weights_by_vander, book.weights],
+        [
+            (lambda c: np.array([1, 4, 1]) / 6, "Simpson's"), (lambda c: weights_by_vander(c)[::-1], ""),
+            (lambda c: np.linalg.solve(np.vander(c, 3), [1, 1 / 2, 1 / 3]), ""), lambda c: weights_by_vander(c)[:2],
+        ],
+    ),
+    book.TRAPEZOID: (
+        [trapezoid_until_it_stays, trapezoid_by_bisection, book.trapezoid_step],
+        [
+            (trapezoid_by_fixed_point, "runs away"), (lambda *a: trapezoid_by_fixed_point(*a, rounds=3), "runs away"),
+            trapezoid_damped_wrongly,
+            (lambda *a: book._implicit(*a, rounds=3), "after 3 iterations"),
+            (lambda *a: book._implicit(*a, late=0.0), "old time"),
+        ],
+    ),
+    book.LONGEST: (
+        [lambda lam: -2 * lam.real / (lam * lam.conj()).real, lambda lam: -2 * np.real(1 / lam),
+         lambda lam: [-2 * x.real / abs(x) ** 2 for x in lam], book.longest_euler_step],
+        [(lambda lam: 2 / abs(lam), "circle"), (lambda lam: -2 / lam, ""), (lambda lam: 0.02, ""),
+         (lambda lam: 2 * lam.real / abs(lam) ** 2, "sign")],
+    ),
+    book.CLOCK: (
+        [clock_by_cosine, clock_by_absolute_value, book.clock],
+        [(lambda w, h, T: (1j * w, 1.0), "iω"), (lambda w, h, T: book.clock(w, h, T)[0], "1 result"),
+         (lambda w, h, T: book.clock(w, h, T)[::-1], ""), (lambda w, h, T: (np.exp(1j * w * h) - 1, 1.0), "")],
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("exercise", TRIED, ids=lambda exercise: exercise.name)
+def test_right_answers_pass_and_wrong_ones_fail(exercise):
+    graded(exercise, *TRIED[exercise])
+
+
+def test_all_are_tried_and_hint_twice():
+    every_exercise_is_graded(book.EXERCISES, [exercise.name for exercise in (*TRIED, book.FOOL)])
+
+
+# --- 1.6: a field is judged by what dopri5 makes of it ---------------------------------------------------------------
+
+
+def counting():
+    calls = []
+
+    def field(t, u):
+        calls.append(t)
+        return float(len(calls) > 5) * u**0
+
+    return field
+
+
+FIELDS = {
+    "fooled": [lambda t, u: 20 * np.exp(-(((t - 5) / 0.05) ** 2)), lambda t, u: 100.0 * (abs(t - 6) < 0.01),
+               lambda t, u: -5 * np.exp(-(((t - 7) / 0.1) ** 2)) - 0.1 * u],
+    "solved": [lambda t, u: np.sin(t), lambda t, u: -u + np.cos(t), lambda t, u: 1.0 * (t > 5),
+               lambda t, u: 0.0, lambda t, u: 100.0 * (t == 5), lambda t, u: -50 * (u - np.cos(t))],
+    "spreading": [lambda t, u: u, lambda t, u: u + 20 * np.exp(-(((t - 5) / 0.05) ** 2))],
+    "unsettled": [lambda t, u: u**2 + 1, lambda t, u: 1e3 * (t == 5)],
+    "changing": [lambda t, u: np.random.default_rng().normal(), counting()],
+    "raising": [lambda t, u: u.missing, lambda t, u: np.ones(2), lambda t: t],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("word", "field"), [(word, field) for word, fields in FIELDS.items() for field in fields])
+def test_a_field_gets_its_word_and_the_word_its_sentence(word, field):
+    found = book.outcome(field)  # once: a field may remember that it was asked
+    assert found == word
+    said = line(book.FOOL, found)
+    assert said.startswith("✓" if word == book.FOOLED else "✗")
+    assert word == book.FOOLED or {w: s for s, w in book.FOOL.mistakes}[word] in said
+    assert book.FOOLED not in said
+
+
+@pytest.mark.parametrize("nothing", [lambda t, u: None, lambda t, u: ..., None, ...])
+def test_no_field_is_no_answer_yet(nothing):
+    assert "not written yet" in line(book.FOOL, book.outcome(nothing))
+
+
+def test_later_cells_run_on_the_reader_s_answer_once_it_is_right(capsys):
+    assert book.yours_or_ours(book.TWO_SLOPES.name, slopes_with_b) is slopes_with_b
+    assert "your answer" in capsys.readouterr().out
+    for wrong in (None, lambda f, t, u, h, c: None, classical_runge_kutta):
+        assert book.yours_or_ours(book.TWO_SLOPES.name, wrong) is book.two_slopes
+        assert "the book’s answer" in capsys.readouterr().out

@@ -1,0 +1,72 @@
+"""What chapter 1 measures is what it says, and the convergence test tells the two kinds of fields apart."""
+
+import numpy as np
+import pytest
+
+from nodelib.chapters.chapter1 import numbers
+from nodelib.chapters.chapter1.questions import QUESTIONS
+
+
+@pytest.mark.parametrize("how", numbers.TRAININGS)
+@pytest.mark.parametrize("seed", [10, 11, 12])
+def test_verdicts_hold_for_draws_that_the_chapter_does_not_show(how, seed):
+    expected = "discrete" if how == "euler" else "ODE"
+    assert numbers.convergence_test(numbers.train(how, seed)).verdict == expected
+
+
+def test_a_field_that_is_not_the_data_s_is_found_out():
+    true = numbers.train("true")
+    made_up = true._replace(field=lambda t, z: 1.1 * numbers.pendulum(t, z), made=true.ends + 1e-4)
+    assert numbers.convergence_test(made_up).verdict == "discrete"
+    assert numbers.convergence_test(made_up._replace(field=numbers.pendulum)).verdict == "ODE"
+
+
+def test_below_the_noise_of_the_data_the_fit_shows_nothing():
+    euler = numbers.train("euler")
+    noise = np.random.default_rng(0).normal(scale=0.05, size=euler.ends.shape)
+    assert numbers.convergence_test(euler._replace(ends=euler.ends + noise)).verdict == "ODE"
+
+
+@pytest.mark.parametrize("how", numbers.TRAININGS)
+def test_made_is_what_the_formula_of_training_makes(how):
+    trained = numbers.train(how)
+    f, z, h = (lambda y: trained.field(0.0, y)), trained.starts, trained.span
+    if how in ("true", "euler"):
+        expected = z + h * f(z)
+    elif how == "rk4":
+        k1 = f(z)
+        k2 = f(z + h / 2 * k1)
+        k3 = f(z + h / 2 * k2)
+        expected = z + h / 6 * (k1 + 2 * k2 + 2 * k3 + f(z + h * k3))
+    else:
+        middle = numbers.odeint(numbers.pendulum, z, [0.0, h / 2], rtol=1e-9, atol=1e-9)[-1]
+        expected = z + h / 6 * (f(z) + 4 * f(middle) + f(trained.ends))
+    np.testing.assert_allclose(trained.made, expected, atol=2e-6)  # rk4's stages are those of the round before
+
+
+EDGES = {"euler": 2, "dopri5": 3.307, "implicit_adams": 3, "trapezoid": np.inf, "backward_euler": np.inf}
+
+
+@pytest.mark.parametrize(("method", "edge"), EDGES.items())
+def test_reach_is_the_end_of_the_region(method, edge):
+    assert numbers.reach(method) == pytest.approx(edge, abs=2e-3)
+
+
+def test_ten_starts_are_ten_and_stay():
+    assert numbers.GENTLE.shape == numbers.FAR.shape == (10, 2)
+    assert np.all(numbers.FAR > 3.5)
+    np.testing.assert_array_equal(numbers.GENTLE, numbers.ten_starts(1.0, 0.7))
+
+
+def test_the_first_state_of_every_deep_network_is_its_input():
+    for states in numbers.deep_networks(4, 5).values():
+        assert states.shape == (5, 5, 2)
+        np.testing.assert_array_equal(states[0], np.tile([1.0, 0.0], (5, 1)))
+
+
+def test_what_the_questions_call_right_is_measured():
+    right = {key: question.right for key, question in QUESTIONS.questions.items()}
+    steep = numbers.solve(numbers.pendulum, np.array([3.1, 0.0]), [0.0, 15.0], rtol=0.0, atol=1e-3)
+    tight = numbers.odeint(numbers.pendulum, np.array([3.1, 0.0]), [0.0, 15.0], rtol=1e-12, atol=1e-12)
+    assert np.abs(steep.y[-1] - tight[-1]).max() == pytest.approx(right["1.11"], rel=0.02)
+    assert right["1.10"] == pytest.approx(1000**0.5, rel=0.01)
