@@ -1,0 +1,54 @@
+"""Gradients of a solve with adaptive steps against three references: steps held, steps free, and the exact flow.
+
+The step sizes depend on what is differentiated by. Backpropagation takes them as given numbers, and so do differences
+with the steps *held*. Differences with *free* steps solve anew for every change: that is the loss that a program prints.
+"""
+
+from functools import cache
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from nodelib import numpy_ode
+
+from .numbers import LABORATORY, SHAPES, arguments, differences, exact, gradient, relative
+
+Array = NDArray[Any]
+
+TOLERANCES = (1e-2, 1e-3, 1e-4, 1e-5, 1e-6, 1e-7)
+REFERENCES = ("held", "free", "flow")
+
+
+def computed_loss(x: Array, tolerance: float) -> float:
+    """L = ½ |z(1)|² as dopri5 computes it, for z0 and weights in one vector (42,)."""
+    ends = np.cumsum([rows * columns for rows, columns in SHAPES])
+    z0, w, b, v = (part.reshape(shape) for part, shape in zip(np.split(x, ends[:-1]), SHAPES, strict=True))
+    z = numpy_ode.odeint(lambda t, z: v @ np.tanh(w @ z + b), z0, [0.0, 1.0], rtol=tolerance, atol=tolerance)[-1]
+    return float(np.sum(z**2) / 2)
+
+
+@cache
+def free_differences(tolerance: float, seed: int = LABORATORY, h: float = 1e-4) -> Array:
+    """The gradient (42,) of the loss as computed, each changed solve choosing its own steps; of fourth order in h."""
+    x = arguments(seed).numpy()
+
+    def along(e: Array) -> float:
+        at = [computed_loss(x + k * e, tolerance) for k in (1, -1, 2, -2)]
+        return (8 * (at[0] - at[1]) - (at[2] - at[3])) / (12 * h)
+
+    return np.array([along(e) for e in h * np.eye(len(x))])
+
+
+@cache
+def errors(way: str, tolerance: float, seed: int = LABORATORY) -> dict[str, float]:
+    """Relative error of one way's gradient by dopri5, against each of ``REFERENCES``."""
+    chosen = {"method": "dopri5", "rtol": tolerance, "atol": tolerance}
+    found = gradient(way, seed, **chosen).value
+    references = {
+        "held": differences(seed, **chosen)[0],
+        "free": torch.tensor(free_differences(tolerance, seed)),
+        "flow": exact(seed),
+    }
+    return {name: relative(found, references[name]) for name in REFERENCES}
