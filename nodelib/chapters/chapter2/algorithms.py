@@ -79,3 +79,17 @@ def running_cost(func: Func, z_end: Any, t0: float, t1: float) -> Array:
 
     back = odeint(both, join([z_end, np.zeros_like(z_end)]), [t1, t0], **TIGHT)[-1]
     return split(back, [z_end, z_end])[1]
+
+
+def pieces_and_jumps(func: Func, ys: Array, t: Any, params: Sequence[Any], g: Array) -> tuple[list, list]:
+    """The adjoint between the outputs as (times, values), and its jumps as (time, from, to), from the last one on."""
+    a, pieces, jumps = np.zeros_like(g[-1]), [], []
+    for i in range(len(t) - 1, -1, -1):
+        jumps.append((t[i], a, a + g[i]))
+        a = a + g[i]
+        if i > 0:
+            times = np.linspace(t[i], t[i - 1], 40)
+            ends = [algorithm_1(func, ys[i], a, s, t[i], params)[1] for s in times[1:]]
+            pieces.append((times, np.array([a, *ends])))
+            a = ends[-1]
+    return pieces, jumps

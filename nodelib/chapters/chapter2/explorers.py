@@ -31,7 +31,7 @@ from .numbers import (
 )  # fmt: skip
 
 CONTOURS = (0.1, 0.4, 0.9, 1.6, 2.5, 3.6, 4.9, 6.4)
-WIDTHS = {"backprop": 4.0, "checkpoint": 1.6, "adjoint": 2.0}  # checkpoint lies on backprop and must let it be seen
+WIDTHS = {"backprop": 6.0, "checkpoint": 1.8, "adjoint": 2.0}  # checkpoint lies on backprop, and both must be seen
 
 
 def describe_nudge(n: Nudge) -> str:
@@ -104,7 +104,7 @@ def _components(ax: Any) -> Callable[[Nudge], None]:
     for name, values, colour, style in lines:
         ax.plot(ts, values, style, color=colour)
         label(ax, name, (ts[-1], values[-1]), colour)
-    ax.set(xlabel="time t (s)", title="the adjoint's two components", xlim=(0, T1 * 1.22))
+    ax.set(xlabel="time t (s)", title="the adjoint's two components", xlim=(0, T1))
     ax.set_xticks(range(5))
     marker = ax.axvline(0, color=INK, lw=1.2, animated=True)
     dots = moving(ax, "o", color=ORANGE)
@@ -175,7 +175,7 @@ def _lines(ax: Any, of: Callable[[Row], dict[str, float]]) -> Callable[[Setting]
     lines, dots = {}, {}
     for way, width in WIDTHS.items():
         colour, style, marker = LOOKS[way]
-        lines[way] = moving(ax, str(style), color=colour, lw=width, label=way)
+        lines[way] = moving(ax, str(style), color=colour, lw=width, label=way, alpha=0.35 if width > 5 else 1)
         dots[way] = moving(ax, marker, color=colour, ms=8, zorder=3, mec=colour if marker == "x" else "white", mew=1.6)
     ax.set(xlabel="steps", xscale="log", yscale="log", xlim=(1.7, 76))
     plain_ticks(ax.xaxis, [2, 4, 8, 16, 32, 64])

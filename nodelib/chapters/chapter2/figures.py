@@ -19,16 +19,16 @@ def colour(name: str) -> str:
     return LOOKS[name].colour
 
 
-def _step_axis(ax: Axes, counts: Sequence[int], right: float) -> None:
+def _step_axis(ax: Axes, counts: Sequence[int]) -> None:
     ax.set(xlabel="steps of the solver", xscale="log", yscale="log")
-    ax.set_xlim(counts[0] / 1.12, counts[-1] * right)
+    ax.set_xlim(counts[0] / 1.1, counts[-1] * 1.1)
     plain_ticks(ax.xaxis, counts)
 
 
 def memory(counts: Sequence[int], megabytes: Mapping[str, Sequence[float]]) -> Figure:
     """Peak memory of each way to a gradient over the number of steps, and a line of slope 1."""
     fig, ax = plt.subplots(figsize=(7, 3.6))
-    _step_axis(ax, counts, 2.9)
+    _step_axis(ax, counts)
     for way, used in megabytes.items():
         ax.plot(counts, used, **look(way, points=True))
         name = {"backprop": "backpropagation"}.get(way, way)
@@ -70,7 +70,7 @@ def slopes_of_lines(eps: Array, size: Mapping[str, Array], slopes: Mapping[str, 
     for (name, slope), line, mark, shade, up in looks:
         ax.loglog(eps, size[name], line, marker=mark, color=shade)
         label(ax, f"{name}: slope {slope:.1f}", (eps[0], size[name][0]), shade, shift=(9, up))
-    ax.set(xlabel="ε", ylabel="what the line leaves out (norm)", xlim=(eps[-1] / 1.12, 0.36))
+    ax.set(xlabel="ε", ylabel="what the line leaves out (norm)", xlim=(eps[-1] / 1.1, eps[0] * 1.1))
     ticks = eps[::-1]
     plain_ticks(ax.xaxis, ticks)
     ax.set_xticklabels([f"1/{round(1 / e)}" for e in ticks])
@@ -83,9 +83,9 @@ def tails(times: Array, curves: Mapping[str, Array], at: Array, dots: Mapping[st
     for (name, curve), line, mark in zip(curves.items(), ("-", "--", ":"), "os^", strict=True):
         ax.plot(times, curve, line, color=ORANGE)
         ax.plot(at, dots[name], mark, color=INK, ms=4)
-        label(ax, name, (times.min(), curve[np.argmin(times)]), ORANGE, shift=(-9, 0))
+        label(ax, name, (times.min(), curve[np.argmin(times)]), ORANGE, shift=(8, 10))
     ax.set(xlabel="time t from which the parameter is changed", ylabel="gradient of the loss")
-    ax.set_xlim(times.min() - 0.28, times.max() + 0.03)
+    ax.set_xlim(times.min() - 0.04, times.max() + 0.04)
     ax.set_xticks(np.linspace(times.min(), times.max(), 5))
     return fig
 
@@ -130,7 +130,7 @@ def learned(data: Array, path: Array, grid: Array, angle: Array) -> Figure:
 def two_gradients(counts: Sequence[int], gap: Mapping[str, Sequence[float]]) -> Figure:
     """How far DtO and OtD are apart over the number of steps, for each method."""
     fig, ax = plt.subplots(figsize=(7, 3.4))
-    _step_axis(ax, counts, 2.6)
+    _step_axis(ax, counts)
     for method, between in gap.items():
         ax.plot(counts, between, **look(method, points=True))
         slope = np.log2(between[-2] / between[-1])
@@ -168,10 +168,11 @@ def way_back(truth: tuple[Array, Array], back: Mapping[str, tuple[Array, Array]]
     (loose, tight), (first, second) = back, back.values()
     axes[0].set(ylim=(-2.6, 2.6))
     label(axes[0], "exact", (3.0, 1.51), shift=(0, 11), ha="center")
-    label(axes[0], loose, (first[0][75], first[1][75, 0]), colour("adjoint"), shift=(0, 11), ha="center")
+    label(axes[0], loose, (1.9, 0.12), colour("adjoint"), shift=(0, 11), ha="center")
     label(axes[0], tight, (second[0][-1], -2.3), colour("adjoint"), shift=(-6, 0))
     axes[1].set_yscale("symlog", linthresh=0.1)
-    axes[1].set_yticks([0, -0.1, -1e3, -1e6, -1e9])
-    label(axes[1], "exact: −0.2", (2.0, -0.2), shift=(0, 12), ha="center")
+    axes[1].set(ylim=(-2e10, 1), yticks=[0, -0.1, -1e3, -1e6, -1e9])
+    axes[1].minorticks_off()
+    label(axes[1], "exact: −0.2", (1.6, -0.2), shift=(0, -11), ha="center")
     label(axes[1], loose, (first[0][110], first[1][110, -1]), colour("adjoint"), shift=(6, -8))
     return fig
