@@ -104,11 +104,11 @@ class Number:
 
     def still(self) -> list[str]:
         """What may be guessed, in one line."""
-        return [f"a number from {self.text(self.low)} to {self.text(self.high)}"]
+        return [f"a number from {_short(self.low)} to {self.text(self.high)}"]
 
     def text(self, value: float) -> str:
         """The number and its unit."""
-        return f"{value:.3g} {self.unit}".rstrip()
+        return f"{_short(value)} {self.unit}".rstrip()
 
     def places(self) -> list[float]:
         """Where the slider can stand."""
@@ -139,7 +139,9 @@ class Asked:
         self.question, self.answer, self._keep = question, answer, keep
         self._verdict = HTMLMath()
         self._verdict.add_class("nodelib-verdict")
-        self.controls = self._buttons(question) if isinstance(question, Choice) else self._guess(question)
+        self.controls: tuple[Any, ...] = (
+            self._buttons(question) if isinstance(question, Choice) else self._guess(question)
+        )
         row = HBox(list(self.controls), layout=Layout(flex_flow="row wrap", align_items="center"))
         self.widget = VBox([HTMLMath(f"<b>Predict.</b> {inline(question.question)}"), row, self._verdict])
         self.widget.add_class("nodelib-predict")
@@ -222,8 +224,8 @@ class Predictions:
         if made:
             line += f", {right} right"
         if made < total:
-            still = ", ".join(key for key in self.questions if key not in self.answers) if made else "all"
-            line += f". Still open: {still}. Go back and choose, then run this cell again"
+            line += f"; open: {', '.join(key for key in self.questions if key not in self.answers)}" if made else ""
+            line += ". Go back and choose, then run this cell again"
         print(f"{line}.")
 
 
@@ -231,3 +233,8 @@ def _texts(kind: str, **texts: str) -> None:
     for name, text in texts.items():
         if not isinstance(text, str) or not text.strip():
             raise ValueError(f"{kind}: {name} must be a sentence, got {text!r}")
+
+
+def _short(value: float) -> str:
+    """Three significant digits, without a power of ten where the number is neither huge nor tiny."""
+    return f"{float(f'{value:.3g}'):,g}"
