@@ -88,7 +88,7 @@ def pieces_and_jumps(func: Func, ys: Array, t: Any, params: Sequence[Any], g: Ar
         jumps.append((t[i], a, a + g[i]))
         a = a + g[i]
         if i > 0:
-            times = np.linspace(t[i], t[i - 1], 40)
+            times = np.linspace(t[i], t[i - 1], 15)
             ends = [algorithm_1(func, ys[i], a, s, t[i], params)[1] for s in times[1:]]
             pieces.append((times, np.array([a, *ends])))
             a = ends[-1]

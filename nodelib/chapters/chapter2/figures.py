@@ -58,7 +58,7 @@ def arrows(path: Array, states: Array, adjoints: Array, target: Array) -> Figure
     label(ax, "z(t₀)", tuple(states[0]), shift=(2, 13))
     label(ax, "z(t₁)", tuple(states[-1]), shift=(-12, 6))
     label(ax, "a(t)", tuple(states[4] + adjoints[4] / 1.6), colour("adjoint"), shift=(4, -9))
-    ax.set(xlabel="first component of z", ylabel="second component", aspect="equal", xlim=(-0.1, 2.6), ylim=(-2.0, 0.4))
+    ax.set(xlabel="first component of z", ylabel="second component", aspect="equal", xlim=(0.0, 2.2), ylim=(-1.7, 0.4))
     ax.grid(False)
     return fig
 

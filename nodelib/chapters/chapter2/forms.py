@@ -7,29 +7,29 @@ from typing import Any
 import numpy as np
 
 from nodelib.workbook.check import Exercise
+from nodelib.workbook.trial import Trial
 
 Rng = np.random.Generator
 
 
 class Formed(Exercise):
-    """An exercise whose answers take a common form before they are compared."""
+    """An exercise whose answers, right and wrong, take a common form before they are compared."""
 
-    def __init__(self, name: str, form: Callable[[Any], Any], right: Callable, *args: Any, **kwargs: Any) -> None:
-        super().__init__(name, _formed(right, form), *args, **kwargs)
-        self.mistakes = tuple((said, _formed(wrong, form)) for said, wrong in self.mistakes)
+    def __init__(self, name: str, form: Callable[[Any], Any], *args: Any, **kwargs: Any) -> None:
+        super().__init__(name, *args, **kwargs)
         self.form = form
 
-    def judge(self, answer: Any) -> str | None:
-        """As ``Exercise``."""
-        return super().judge(_formed(answer, self.form) if callable(answer) else answer)
+    def _trial(self, answer: Callable[..., Any]) -> Trial:
+        mistakes = [(sentence, self._formed(wrong)) for sentence, wrong in self.mistakes]
+        given = self._formed(answer), self._formed(self.right), self.arguments(), mistakes
+        return Trial(*given, self.advice(), self.rtol, self.inputs is None)
 
+    def _formed(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        @wraps(function)
+        def formed(*args: Any) -> Any:
+            return self.form(function(*args))
 
-def _formed(function: Callable[..., Any], form: Callable[[Any], Any]) -> Callable[..., Any]:
-    @wraps(function)
-    def formed(*args: Any) -> Any:
-        return form(function(*args))
-
-    return formed
+        return formed
 
 
 def span(rng: Rng) -> tuple[float, float, float]:

@@ -22,7 +22,7 @@ def turning(t: Any, z: Any, W: Any, b: Any) -> Any:
 
 def chain(t: Any, z: Any, k: Any, c: Any) -> Any:
     """Three components that pull at each other, with two numbers for parameters."""
-    return k * anp.roll(z, 1) - c * z**3 / 4 + anp.cos(t)  # type: ignore[attr-defined]
+    return k * anp.roll(z, 1) - c * anp.sin(2 * z) + anp.cos(t)  # type: ignore[attr-defined]
 
 
 def _field(rng: Rng) -> tuple[Func, Array, list]:
@@ -138,7 +138,7 @@ def _at_the_later_end(func: Func, ys: Array, t: Array, params: list, g: Array) -
 
 
 REPAIR_A = Formed(
-    "2.6 Repair A", last_as_vector, from_stored, _stored,
+    "2.8 Repair A", last_as_vector, from_stored, _stored,
     [
         ("That is A's function as it was: the rows of θ are still wrong.", frozen_theta),
         ("∂f/∂θ at the interval's other end is no integral either.", _at_the_later_end),
@@ -193,7 +193,7 @@ def _cost_with(start: float, sign: float, source: float) -> Callable:
 
 
 RUNNING_COST = Exercise(
-    "2.8 A running cost", running_cost, _cost_inputs,
+    "2.6 A running cost", running_cost, _cost_inputs,
     [
         ("At t1 nothing is left to collect: a(t1) is 0.", _cost_with(1.0, -1.0, -1.0)),
         ("That is the gradient of |z(t1)|²/2: nothing is collected on the way.", _cost_with(1.0, -1.0, 0.0)),
