@@ -66,5 +66,10 @@ def paired(reference: str, tolerance: float, seeds: int = 10) -> tuple[Array, fl
     """The adjoint's error over backpropagation's, on ``seeds`` networks, and Student's t of its logarithm."""
     ways = ("adjoint", "backprop")
     ratios = np.array([np.divide(*(error(way, reference, tolerance, seed) for way in ways)) for seed in range(seeds)])
+    return ratios, student(ratios)
+
+
+def student(ratios: Array) -> float:
+    """Student's t of the logarithms of paired ratios: beyond 2.26 either way, ten of them differ from 1 at 5 %."""
     logs = np.log(ratios)
-    return ratios, float(logs.mean() / (logs.std(ddof=1) / seeds**0.5))
+    return float(logs.mean() / (logs.std(ddof=1) / len(ratios) ** 0.5))

@@ -69,14 +69,7 @@ def test_one_step_backwards():
         return h * g, h * (g @ J2), h**2 / 2 * np.dot(g, J2), dz
 
     def by_autograd(g, h, J1, J2):
-        m, k = np.zeros(len(g)), np.zeros(len(g))
-
-        def step(z, m, k1, k2, which):
-            k1 = J1 @ z if which < 3 else k1
-            m = z + h / 2 * k1 if which < 2 else m
-            k2 = J2 @ m if which < 1 else k2
-            return anp.dot(g, z + h * k2)
-
+        m = k = np.zeros(len(g))
         return (grad(lambda k2: anp.dot(g, h * k2))(k), grad(lambda m: anp.dot(g, h * anp.dot(J2, m)))(m),
                 grad(lambda k1: anp.dot(g, h * anp.dot(J2, h / 2 * k1)))(k),
                 grad(lambda z: anp.dot(g, z + h * anp.dot(J2, z + h / 2 * anp.dot(J1, z))))(k))  # fmt: skip
@@ -132,8 +125,8 @@ def test_three_time_gradients():
         def on(z, s, e):
             return solved(lambda t, z: t * z, z, s, e)
 
-        return (slope(lambda z: on(z, t0, t1), z0), slope(lambda e: on(z0, t0, e), t1), slope(lambda s: on(z0, s, t1), t0),
-                slope(lambda d: on(z0, t0 + d, t1 + d), 0.0))  # fmt: skip
+        ends = slope(lambda e: on(z0, t0, e), t1), slope(lambda s: on(z0, s, t1), t0)
+        return slope(lambda z: on(z, t0, t1), z0), *ends, slope(lambda d: on(z0, t0 + d, t1 + d), 0.0)
 
     def exponential(z0, t0, t1):
         a = exp(t1 - t0)
