@@ -15,11 +15,12 @@ from nodelib.numpy_ode.adjoint import join, split
 
 Array = NDArray[Any]
 Func = Callable[..., Any]
-TIGHT = {"rtol": 1e-11, "atol": 1e-12}
+TIGHT: dict[str, Any] = {"rtol": 1e-11, "atol": 1e-12}
+ROUGH: dict[str, Any] = {"rtol": 1e-7, "atol": 1e-8}  # for what is drawn, or compared to four digits
 
 
 def algorithm_1(
-    func: Func, z_end: Any, g: Any, t0: float, t1: float, params: Sequence[Any]
+    func: Func, z_end: Any, g: Any, t0: float, t1: float, params: Sequence[Any], settings: dict[str, Any] = TIGHT
 ) -> tuple[Array, Array, list]:
     """z(t0), dL/dz(t0) and [dL/dθ …] from the final state z_end and g = dL/dz_end ([P] Algorithm 1)."""
     like = [z_end, g, *params]
@@ -31,7 +32,7 @@ def algorithm_1(
         return join([f, *product(-a)])
 
     start = join([z_end, g, *[np.zeros_like(p) for p in params]])
-    z, a, *dparams = split(odeint(augmented, start, [t1, t0], **TIGHT)[-1], like)
+    z, a, *dparams = split(odeint(augmented, start, [t1, t0], **settings)[-1], like)
     return z, a, dparams
 
 
@@ -45,7 +46,7 @@ def from_stored(func: Func, ys: Array, t: Any, params: Sequence[Any], g: Array) 
     dt = np.array([np.sum(pull * func(s, y, *params)) for pull, s, y in zip(g, t, ys, strict=True)])
     a, total = np.zeros_like(g[-1]), [np.zeros_like(p) for p in params]
     for i in range(len(t) - 1, 0, -1):
-        _, a, part = algorithm_1(func, ys[i], a + g[i], t[i - 1], t[i], params)
+        _, a, part = algorithm_1(func, ys[i], a + g[i], t[i - 1], t[i], params, ROUGH)
         total = [x + y for x, y in zip(total, part, strict=True)]
     dt[0] = -np.sum(a * func(t[0], ys[0], *params))
     return a + g[0], dt, total
@@ -56,7 +57,7 @@ def frozen_theta(func: Func, ys: Array, t: Any, params: Sequence[Any], g: Array)
     dy0, dt, _ = from_stored(func, ys, t, params, g)
     a, total = np.zeros_like(g[-1]), [np.zeros_like(p) for p in params]
     for i in range(len(t) - 1, 0, -1):
-        _, a, _ = algorithm_1(func, ys[i], a + g[i], t[i - 1], t[i], params)
+        _, a, _ = algorithm_1(func, ys[i], a + g[i], t[i - 1], t[i], params, ROUGH)
         for k in range(len(params)):
             product, _ = make_vjp(func, 2 + k)(t[i - 1], ys[i - 1], *params)  # type: ignore[misc]
             total[k] = total[k] + (t[i] - t[i - 1]) * product(a)
@@ -77,7 +78,7 @@ def running_cost(func: Func, z_end: Any, t0: float, t1: float) -> Array:
         product, f = make_vjp(lambda z: func(s, z))(z)  # type: ignore[misc]
         return join([f, -product(a) - z])
 
-    back = odeint(both, join([z_end, np.zeros_like(z_end)]), [t1, t0], **TIGHT)[-1]
+    back = odeint(both, join([z_end, np.zeros_like(z_end)]), [t1, t0], **ROUGH)[-1]
     return split(back, [z_end, z_end])[1]
 
 
@@ -89,7 +90,7 @@ def pieces_and_jumps(func: Func, ys: Array, t: Any, params: Sequence[Any], g: Ar
         a = a + g[i]
         if i > 0:
             times = np.linspace(t[i], t[i - 1], 15)
-            ends = [algorithm_1(func, ys[i], a, s, t[i], params)[1] for s in times[1:]]
+            ends = [algorithm_1(func, ys[i], a, s, t[i], params, ROUGH)[1] for s in times[1:]]
             pieces.append((times, np.array([a, *ends])))
             a = ends[-1]
     return pieces, jumps

@@ -71,7 +71,7 @@ def slopes_of_lines(eps: Array, size: Mapping[str, Array], slopes: Mapping[str, 
         ax.loglog(eps, size[name], line, marker=mark, color=shade)
         label(ax, f"{name}: slope {slope:.1f}", (eps[0], size[name][0]), shade, shift=(9, up))
     ax.set(xlabel="ε", ylabel="what the line leaves out (norm)", xlim=(eps[-1] / 1.1, eps[0] * 1.1))
-    ticks = eps[::-1]
+    ticks = eps[::-1].tolist()
     plain_ticks(ax.xaxis, ticks)
     ax.set_xticklabels([f"1/{round(1 / e)}" for e in ticks])
     return fig

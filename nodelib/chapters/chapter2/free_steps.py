@@ -64,8 +64,8 @@ def _held(tolerance: float, seed: int) -> torch.Tensor:
 
 def paired(reference: str, tolerance: float, seeds: int = 10) -> tuple[Array, float]:
     """The adjoint's error over backpropagation's, on ``seeds`` networks, and Student's t of its logarithm."""
-    ways = ("adjoint", "backprop")
-    ratios = np.array([np.divide(*(error(way, reference, tolerance, seed) for way in ways)) for seed in range(seeds)])
+    errors = [[error(way, reference, tolerance, seed) for seed in range(seeds)] for way in ("adjoint", "backprop")]
+    ratios = np.divide(*np.array(errors))
     return ratios, student(ratios)
 
 
