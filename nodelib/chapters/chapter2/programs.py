@@ -27,7 +27,7 @@ def chain(t: Any, z: Any, k: Any, c: Any) -> Any:
 
 def _field(rng: Rng) -> tuple[Func, Array, list]:
     """One of the two fields, a state and parameters."""
-    if rng.random() < 0.5:
+    if rng.random() < 0.6:
         return turning, rng.normal(size=2), [rng.normal(size=(2, 2)) / 2, rng.normal(size=2) / 2]
     return chain, rng.normal(size=3), [np.array(rng.uniform(0.3, 0.9)), np.array(rng.uniform(0.1, 0.5))]
 

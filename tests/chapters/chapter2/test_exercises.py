@@ -194,6 +194,12 @@ def test_algorithm_1():
     ])  # fmt: skip
 
 
+def test_the_inputs_leave_no_room():
+    one = EXERCISES["2.5"].arguments()
+    assert {case[0].__name__ for case in one} == {"turning", "chain"}
+    assert all(case[3] > 0.1 for case in one)
+
+
 def test_what_later_cells_run_on_is_the_readers_or_the_librarys():
     assert EXERCISES.usable("2.5", by_readers_tolerance) is by_readers_tolerance
     assert EXERCISES.usable("2.5", lambda *x: None) is algorithms.algorithm_1
