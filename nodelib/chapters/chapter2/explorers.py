@@ -65,7 +65,7 @@ def _plane(ax: Any) -> Callable[[Nudge], None]:
     ax.plot([], [], color=GREY, lw=0.8, label="L constant")
     ax.legend(loc="lower left", ncols=3, fontsize=9, handlelength=2.4, columnspacing=1.0, handletextpad=0.5)
     ax.plot(*TARGET, "+", color=INK, ms=10, mew=1.5)
-    label(ax, "target: L = 0", tuple(TARGET), shift=(0, 12), ha="center")
+    label(ax, "L = 0", tuple(TARGET), shift=(0, 12), ha="center")
     ax.plot(*states[-1], "s", color=INK, ms=5)
     label(ax, "z(t₁)", tuple(states[-1]), shift=(7, 2))
     ax.set(xlabel="angle (rad)", ylabel="angular velocity (rad/s)", xlim=(-2.5, 2.8), ylim=(-3.1, 2.5), aspect="equal")

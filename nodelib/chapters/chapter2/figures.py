@@ -54,7 +54,7 @@ def arrows(path: Array, states: Array, adjoints: Array, target: Array) -> Figure
     )
     ax.plot(*states.T, "o", color=INK, ms=4)
     ax.plot(*target, "+", color=INK, ms=12, mew=1.6)
-    label(ax, "target c", tuple(target), shift=(9, 6))
+    label(ax, "target c", tuple(target), shift=(0, 14), ha="center")
     label(ax, "z(t₀)", tuple(states[0]), shift=(2, 13))
     label(ax, "z(t₁)", tuple(states[-1]), shift=(-12, 6))
     label(ax, "a(t)", tuple(states[4] + adjoints[4] / 1.6), colour("adjoint"), shift=(4, -9))
