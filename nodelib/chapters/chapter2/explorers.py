@@ -11,7 +11,7 @@ from matplotlib.patches import FancyArrowPatch
 from nodelib.torch_ode import METHODS
 from nodelib.workbook.controls import wide_slider
 from nodelib.workbook.live import Live
-from nodelib.workbook.style import BLUE, GREY, INK, ORANGE, PURPLE, RED, VIOLET, book, label, moving, plain_ticks
+from nodelib.workbook.style import GREY, INK, LOOKS, ORANGE, book, label, moving, plain_ticks
 
 from .numbers import (
     LEVELS,
@@ -31,11 +31,7 @@ from .numbers import (
 )  # fmt: skip
 
 CONTOURS = (0.1, 0.4, 0.9, 1.6, 2.5, 3.6, 4.9, 6.4)
-LOOK = {  # colour, line style, marker, width: checkpoint lies on backprop and must let it be seen
-    "backprop": (BLUE, "-", "o", 4.0),
-    "checkpoint": (ORANGE, "--", "^", 1.6),
-    "adjoint": (RED, ":", "s", 2.0),
-}
+WIDTHS = {"backprop": 6.0, "checkpoint": 1.8, "adjoint": 2.0}  # checkpoint lies on backprop, and both must be seen
 
 
 def describe_nudge(n: Nudge) -> str:
@@ -54,7 +50,7 @@ def adjoint_arrow(number: str = "2.3") -> Live[Nudge]:
     controls = {
         "time": FloatSlider(value=1.0, min=0, max=T1, step=0.1, description="time t", readout_format=".1f"),
         "direction": IntSlider(value=-90, min=-170, max=180, step=10, description="direction °"),
-        "size": SelectionSlider(value=0.4, options=SIZES, description="size |δ|"),
+        "size": SelectionSlider(value=0.1, options=SIZES, description="size |δ|"),
     }
     return Live(fig, controls, nudge, movers, lambda n: f"Figure {number}. {describe_nudge(n)}")
 
@@ -65,22 +61,22 @@ def _plane(ax: Any) -> Callable[[Nudge], None]:
     ax.contour(x, v, pendulum_loss(np.stack([x, v])), levels=CONTOURS, colors=GREY, linewidths=0.8, alpha=0.6)
     states = np.array([backward()(t)[0] for t in np.linspace(0, T1, 120)])
     ax.plot(*states.T, color=INK, lw=1.4, label="z")
-    ax.plot([], [], "--", color=ORANGE, label="z with the nudge")
+    ax.plot([], [], "--", color=GREY, lw=1.8, label="z with the nudge")
     ax.plot([], [], color=GREY, lw=0.8, label="L constant")
-    ax.legend(loc="lower left", ncols=3, fontsize=9, handlelength=1.6, columnspacing=1.2)
+    ax.legend(loc="lower left", ncols=3, fontsize=9, handlelength=2.4, columnspacing=1.0, handletextpad=0.5)
     ax.plot(*TARGET, "+", color=INK, ms=10, mew=1.5)
-    label(ax, "L = 0", tuple(TARGET), shift=(7, 8))
+    label(ax, "L = 0", tuple(TARGET), shift=(0, 12), ha="center")
     ax.plot(*states[-1], "s", color=INK, ms=5)
     label(ax, "z(t₁)", tuple(states[-1]), shift=(7, 2))
     ax.set(xlabel="angle (rad)", ylabel="angular velocity (rad/s)", xlim=(-2.5, 2.8), ylim=(-3.1, 2.5), aspect="equal")
-    ax.set_title("state, loss and adjoint (half its length)")
+    ax.set_title("L = ½ |z(t₁) − target|², a(t) at half its length")
     ax.grid(False)
-    path = moving(ax, "--", color=ORANGE, lw=1.8)
-    ends = moving(ax, "s", color=ORANGE, ms=5)
+    path = moving(ax, "--", color=GREY, lw=1.8)
+    ends = moving(ax, "s", color=GREY, ms=5)
     dot = moving(ax, "o", color=INK, ms=6)
-    arrow, push = (_arrow(ax, colour) for colour in (RED, ORANGE))
+    arrow, push = (_arrow(ax, colour) for colour in (ORANGE, GREY))
     names = [label(ax, name, (0, 0), colour, shift=(0, 0), ha="center", animated=True)
-             for name, colour in (("a(t)", RED), ("δ", ORANGE))]  # fmt: skip
+             for name, colour in (("a(t)", ORANGE), ("δ", GREY))]  # fmt: skip
 
     def move(n: Nudge) -> None:
         path.set_data(*n.path.T)
@@ -104,13 +100,14 @@ def _components(ax: Any) -> Callable[[Nudge], None]:
     ts = np.linspace(0, T1, 120)
     a = np.array([backward()(t)[1] for t in ts])
     flow = [backward()(t)[1] @ pendulum(t, backward()(t)[0]) for t in ts]
-    lines = (("a₁", a[:, 0], BLUE, "-"), ("a₂", a[:, 1], PURPLE, "--"), ("a · f", flow, GREY, "-."))
+    lines = (("first", a[:, 0], ORANGE, "-"), ("second", a[:, 1], ORANGE, "--"), ("a · f", flow, GREY, "-."))
     for name, values, colour, style in lines:
         ax.plot(ts, values, style, color=colour)
         label(ax, name, (ts[-1], values[-1]), colour)
-    ax.set(xlabel="time t (s)", title="the adjoint's components", xlim=(0, T1 * 1.13))
-    marker = ax.axvline(0, color=RED, lw=1.2, animated=True)
-    dots = moving(ax, "o", color=RED)
+    ax.set(xlabel="time t (s)", title="the adjoint's two components", xlim=(0, T1))
+    ax.set_xticks(range(5))
+    marker = ax.axvline(0, color=INK, lw=1.2, animated=True)
+    dots = moving(ax, "o", color=ORANGE)
 
     def move(n: Nudge) -> None:
         marker.set_xdata([n.t, n.t])
@@ -120,8 +117,8 @@ def _components(ax: Any) -> Callable[[Nudge], None]:
 
 
 def _bars(ax: Any) -> Callable[[Nudge], None]:
-    """The change of L as measured and as predicted, and their gap, each divided by the nudge's size."""
-    names, colours = ("measured ΔL", "predicted a · δ", "gap"), (ORANGE, RED, GREY)
+    """The change of L as measured and as predicted, and their gap, each divided by the nudge's size, bar and number."""
+    names, colours = ("measured ΔL / |δ|", "predicted a · δ / |δ|", "their gap"), (GREY, ORANGE, "#d8d8dc")
     patches = ax.barh(names, [0, 0, 0], color=colours, height=0.6, animated=True)
     texts = [label(ax, "", (0, i), animated=True) for i in range(3)]
     ax.axvline(0, color=INK, lw=0.8)
@@ -130,9 +127,9 @@ def _bars(ax: Any) -> Callable[[Nudge], None]:
 
     def move(n: Nudge) -> None:
         values = np.array([n.measured, n.predicted, n.measured - n.predicted])
-        for patch, text, value, width in zip(patches, texts, values, values / np.linalg.norm(n.delta), strict=True):
+        for patch, text, width in zip(patches, texts, values / np.linalg.norm(n.delta), strict=True):
             patch.set_width(width)
-            text.set_text(f"{value:+.4f}")
+            text.set_text(f"{width:+.3f}")
             text.xy = max(width, 0), text.xy[1]
 
     return move
@@ -143,8 +140,8 @@ def describe_gradients(s: Setting) -> str:
     tolerance = f" at tolerance 1e-{s.level + 1}" if METHODS[s.method].adaptive else ""
     return (
         f"{s.method}, {s.row.steps} steps{tolerance}. From the flow's exact gradient backprop and checkpoint are "
-        f"{flow['backprop']:.2g} away, the adjoint {flow['adjoint']:.2g}; from the gradient of the loss as computed "
-        f"the adjoint is {loss['adjoint']:.2g} away, the other two less than 1e-9."
+        f"{flow['backprop']:.2g} away, the adjoint {flow['adjoint']:.2g}; from differences of the computed loss, its "
+        f"steps held, the adjoint is {loss['adjoint']:.2g} away, the other two less than 1e-9."
     )
 
 
@@ -156,12 +153,12 @@ def laboratory(number: str = "2.5") -> Live[Setting]:
         fig = Figure(figsize=(8.8, 5.1))
         flow, loss, memory, work = fig.subplots(2, 2).flat
         movers = [
-            _errors(flow, "error against the exact gradient of the flow", lambda r: r.to_flow, 1e-10),
-            _errors(loss, "error against differences of the computed loss", lambda r: r.to_loss, 1e-13),
+            _errors(flow, "error against the flow's exact gradient", lambda r: r.to_flow, 1e-10),
+            _errors(loss, "error against differences, steps held", lambda r: r.to_loss, 1e-13),
             _lines(memory, lambda r: {way: g.peak / 1000 for way, g in r.gradients.items()}),
             _work(work),
         ]
-        label(loss, "the differences' own error: no other is left", (2, 1e-10), BLUE, shift=(0, 0))
+        label(loss, "the differences' own error: no other is left", (2, 1e-10), LOOKS["backprop"].colour, shift=(0, 0))
         memory.set(title="memory at the peak", ylabel="bytes in tensors (kB)", ylim=(0.8, 40))
         plain_ticks(memory.yaxis, [1, 3, 10, 30])
         fig.legend(*flow.get_legend_handles_labels(), loc="outside upper center", ncols=3, handlelength=3.5)
@@ -176,9 +173,10 @@ def laboratory(number: str = "2.5") -> Live[Setting]:
 def _lines(ax: Any, of: Callable[[Row], dict[str, float]]) -> Callable[[Setting], None]:
     """One line a way over the number of steps, on logarithmic axes, and a marker at the level chosen."""
     lines, dots = {}, {}
-    for way, (colour, style, marker, width) in LOOK.items():
-        lines[way] = moving(ax, style, color=colour, lw=width, label=way)
-        dots[way] = moving(ax, marker, color=colour, ms=8, mec="white", zorder=3)
+    for way, width in WIDTHS.items():
+        colour, style, marker = LOOKS[way]
+        lines[way] = moving(ax, str(style), color=colour, lw=width, label=way, alpha=0.35 if width > 5 else 1)
+        dots[way] = moving(ax, marker, color=colour, ms=8, zorder=3, mec=colour if marker == "x" else "white", mew=1.6)
     ax.set(xlabel="steps", xscale="log", yscale="log", xlim=(1.7, 76))
     plain_ticks(ax.xaxis, [2, 4, 8, 16, 32, 64])
     ax.minorticks_off()
@@ -199,11 +197,16 @@ def _errors(ax: Any, title: str, of: Callable[[Row], dict[str, float]], least: f
 
 def _work(ax: Any) -> Callable[[Setting], None]:
     """What each way evaluates, as a multiple of the forward solve: f going forward, f going back, products."""
-    kinds = (("f, forward", GREY, ""), ("f, back", PURPLE, ""), ("products a ∂f/∂(z, θ)", VIOLET, "//"))
+    kinds = (("f, forward", "#cfcfd4", ""), ("f, back", GREY, ""), ("products a ∂f/∂(z, θ)", "#55555c", "//"))
     look = {"edgecolor": "white", "height": 0.55, "animated": True}
     stacks = [ax.barh(list(WAYS), 1, color=colour, hatch=hatch, label=name, **look) for name, colour, hatch in kinds]
     texts = [label(ax, "", (0, i), animated=True) for i in range(3)]
-    ax.set(title="work", xlabel="multiples of the forward solve's evaluations", xlim=(0, 6.5), ylim=(3.2, -0.5))
+    ax.set(
+        title="work: f forward + f back + products",
+        xlabel="multiples of the forward solve's evaluations",
+        xlim=(0, 6.5),
+        ylim=(3.2, -0.5),
+    )
     ax.grid(axis="y", visible=False)
     ax.legend(loc="lower right", ncols=3, fontsize=9, columnspacing=1, handlelength=1.2)
 

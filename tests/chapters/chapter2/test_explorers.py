@@ -118,8 +118,7 @@ def test_backprop_evaluates_once_the_others_twice(method, stages):
     r = row(method, 5)
     n = stages * 32
     work = {way: (g.forward, g.back, g.products) for way, g in r.gradients.items()}
-    # the adjoint evaluates once more, to see that f is what it was on the way there
-    assert work == {"backprop": (n, 0, n), "checkpoint": (n, n, n), "adjoint": (n, n + 1, n)}
+    assert work == {"backprop": (n, 0, n), "checkpoint": (n, n, n), "adjoint": (n, n + 1, n)}  # and f once at the start
 
 
 def test_all_shifted_solves_take_the_steps_of_the_one_that_is_not_shifted():
