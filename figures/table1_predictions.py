@@ -46,7 +46,9 @@ def main() -> None:
             STATE.parent.mkdir(exist_ok=True)
             STATE.write_text(json.dumps(done), encoding="utf-8")
         wrong = sum(said != label for said, label in zip(done["said"][run], labels, strict=True))
-        print(f"{run}: {wrong} of {len(labels):,} wrong, in its record {records.read(run)['test_error']:.2%}", flush=True)
+        print(
+            f"{run}: {wrong} of {len(labels):,} wrong, in its record {records.read(run)['test_error']:.2%}", flush=True
+        )
     device = records.describe_device(a.device)
     records.write("table1_predictions", {"labels": labels, "said": done["said"]}, done["seconds"], device)
     STATE.unlink()
