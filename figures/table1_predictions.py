@@ -1,10 +1,11 @@
-"""What the trained networks of Table 1 say of each of MNIST's 10,000 test images, so that rows can be compared in pairs.
+"""What the trained networks of Table 1 say of each of MNIST's 10,000 test images: rows can be compared in pairs.
 
     python figures/table1_predictions.py           a few minutes on one CPU core
 
 It needs checkpoints, which figures/table1_mnist.py writes, and MNIST (nodelib/data/mnist.py), and takes every
-checkpoint of twelve epochs that there is. Each network is saved when it is done, so that the same command goes on where it
-was interrupted. Leaves figures/records/table1_predictions.json: "labels" and, for each run, its classes, a digit an image.
+checkpoint of twelve epochs that there is. Each network is saved when it is done, so that the same command goes on where
+it was interrupted. Leaves figures/records/table1_predictions.json: "labels" and, for each run in "said", its classes, a
+digit an image.
 """
 
 import argparse

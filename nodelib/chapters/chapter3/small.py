@@ -1,4 +1,4 @@
-"""The networks that chapter 3 trains while one reads, on 8 × 8 digits; figures/small_digits.py trains ten seeds of each."""
+"""The small networks of chapter 3, on 8 × 8 digits: trained while one reads, and ten seeds by figures/small_digits.py."""
 
 from collections.abc import Callable
 from typing import Any
