@@ -1,4 +1,4 @@
-"""The small networks of chapter 3, on 8 × 8 digits: trained while one reads, and ten seeds by figures/small_digits.py."""
+"""The small networks of chapter 3, on 8 × 8 digits: trained while one reads; ten seeds by figures/small_digits.py."""
 
 from collections.abc import Callable
 from typing import Any
