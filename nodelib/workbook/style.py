@@ -5,8 +5,9 @@ import io
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
@@ -26,6 +27,35 @@ BLUE, ORANGE, RED, PURPLE, GREY, VIOLET = PETROFF6 = ("#5790fc", "#f89c20", "#e4
 # Colour alone would exclude readers who do not see it, so the cycle changes both.
 LINE_STYLES = ("-", "--", "-.", ":", (0, (6, 2, 1, 2, 1, 2)), (0, (8, 2)))
 INK = "#222222"
+
+
+class Look(NamedTuple):
+    """How one thing is drawn, wherever the book draws it: its colour, line style, and the marker of its points."""
+
+    colour: str
+    line: str | tuple
+    marker: str
+
+
+# One meaning for each colour, through the whole book. Names that share a look are one thing seen from two sides: a
+# residual network is Euler's method.
+_EULER, _RK4, _ADAPTIVE = Look(RED, ":", "o"), Look(PURPLE, "--", "^"), Look(BLUE, "-", "D")
+LOOKS: dict[str, Look] = {
+    "truth": Look(INK, "-", "*"),
+    "euler": _EULER, "coarse": _EULER, "resnet": _EULER,
+    "one block": Look(RED, "--", "s"),
+    "no block": Look(RED, "-.", "x"),
+    "midpoint": Look(PURPLE, "-.", "s"),
+    "heun": Look(PURPLE, ":", "v"),
+    "rk4": _RK4, "rknet": _RK4,
+    "dopri5": _ADAPTIVE, "adaptive": _ADAPTIVE, "odenet": _ADAPTIVE,
+    "adams": Look(GREY, "-.", "P"),
+    "mlp": Look(GREY, "--", "h"),
+    "data": Look(GREY, "", "."),
+    "adjoint": Look(ORANGE, "-", "o"),
+    "backprop": Look(VIOLET, "-", "s"),
+    "checkpoint": Look(VIOLET, "--", "x"),
+}  # fmt: skip
 
 STYLE: dict = {
     "figure.figsize": (7.0, 3.6),
@@ -112,6 +142,18 @@ def label(
     """A label in place of a legend: `text` beside the data point `at`, `shift` points away, in a legible `colour`."""
     kwargs = {"va": "center", "ha": "left" if shift[0] >= 0 else "right", "fontsize": 9.5} | kwargs
     return ax.annotate(text, at, xytext=shift, textcoords="offset points", color=text_colour(colour), **kwargs)
+
+
+def look(name: str, *, points: bool = False) -> dict[str, Any]:
+    """The keywords with which ``plot`` draws ``name``, one of ``LOOKS``: colour and line style.
+
+    With ``points``, and for what has no line, the marker as well. Raises KeyError, with the nearest names, for another.
+    """
+    if name not in LOOKS:
+        near = get_close_matches(name, LOOKS, n=3, cutoff=0.3) or list(LOOKS)
+        raise KeyError(f"look: nothing is called {name!r}; there is {', '.join(near)}")
+    colour, line, marker = LOOKS[name]
+    return {"color": colour, "linestyle": line} | ({"marker": marker} if points or not line else {})
 
 
 def moving(ax: Axes, fmt: str, **look: Any) -> Line2D:

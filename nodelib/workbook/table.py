@@ -45,7 +45,12 @@ def _td(cell: str | In) -> str:
     if isinstance(cell, In):
         text = re.sub(r"(?=[（(])", "<wbr>", html.escape(cell.text))
         return f'<td lang="{cell.lang}" style="{_CELL};word-break:keep-all">{text}</td>'
-    return f'<td style="{_CELL}">{_INLINE.sub(_markup, html.escape(cell, quote=False))}</td>'
+    return f'<td style="{_CELL}">{inline(cell)}</td>'
+
+
+def inline(text: str) -> str:
+    """The text as HTML, where `` `name` `` is code and ``[text](address)`` a link; everything else stays as it is."""
+    return _INLINE.sub(_markup, html.escape(text, quote=False))
 
 
 def _markup(match: re.Match[str]) -> str:

@@ -6,6 +6,7 @@ import os
 import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import combinations
 from pathlib import Path
 
 import matplotlib as mpl
@@ -21,10 +22,12 @@ from nodelib.chapters.chapter0.explorers import blocks
 from nodelib.workbook import style
 from nodelib.workbook.style import (
     LINE_STYLES,
+    LOOKS,
     PETROFF6,
     book,
     caption_html,
     label,
+    look,
     moving,
     plain_ticks,
     save,
@@ -233,3 +236,33 @@ def test_a_label_stands_beside_its_point():
     assert right.xy == (0.2, 0.3)
     assert [text.get_horizontalalignment() for text in (right, left)] == ["left", "right"]
     plt.close(figure)
+
+
+# Names that mean the same thing, and so look the same; every other two are told apart, in black and white too.
+SAME = ({"euler", "coarse", "resnet"}, {"rk4", "rknet"}, {"dopri5", "adaptive", "odenet"})
+
+
+def test_names_look_alike_only_where_they_mean_the_same():
+    for one, other in combinations(LOOKS, 2):
+        alike = any({one, other} <= names for names in SAME)
+        assert (LOOKS[one] == LOOKS[other]) == alike, (one, other)
+        if not alike and LOOKS[one].colour == LOOKS[other].colour:
+            assert LOOKS[one].line != LOOKS[other].line, (one, other)
+            assert LOOKS[one].marker != LOOKS[other].marker, (one, other)
+
+
+@pytest.mark.parametrize("name", LOOKS)
+def test_a_look_is_keywords_of_plot(name):
+    line, points = Figure().subplots().plot([1], **look(name)) + Figure().subplots().plot(
+        [1], **look(name, points=True)
+    )
+    colour, style_, marker = LOOKS[name]
+    assert line.get_color() == points.get_color() == colour
+    assert colour in (*PETROFF6, style.INK)
+    assert points.get_marker() == marker
+    assert line.get_marker() == ("None" if style_ else marker)  # what has no line is seen by its marker
+
+
+def test_an_unknown_look_is_named_with_the_nearest():
+    with pytest.raises(KeyError, match="nothing is called 'heunn'; there is heun"):
+        look("heunn")
