@@ -105,7 +105,7 @@ def _backward(ax: Axes, rows: Rows) -> None:
     ax.set(xlim=tuple(ends), ylim=(0.45 * ends[0], None))
     label(ax, EMPTY, (0.02, 1.0), va="top", shift=(0, 0), xycoords="axes fraction", fontsize=8.5)
     ax.set_ylim(top=ax.get_ylim()[1] * 2.2)
-    _beside(ax, {solver: (y[-1], SOLVER_LOOK[solver].colour) for solver, (_, y) in full.items()})
+    beside(ax, {solver: (y[-1], SOLVER_LOOK[solver].colour) for solver, (_, y) in full.items()})
     plain_ticks(ax.xaxis, [tick for tick in (8, 12, 16, 20, 26, 32, 44, 64) if ends[0] <= tick <= ends[1]])
     _powers_of_two(ax.yaxis, [0.5 * ends[0], *(row["nfe_backward"] for row in adjoint)])
 
@@ -121,7 +121,7 @@ def _training(ax: Axes, log: Mapping[str, Sequence[float]]) -> None:
         ax.plot(log["epoch"], log[key], color=colour, linestyle=style)
         ends[name] = log[key][-1], colour
     ax.set(xlim=(0, log["epoch"][-1]), ylim=(0, 1.1 * max(*log["nfe_forward"], *log["nfe_backward"])))
-    _beside(ax, ends)
+    beside(ax, ends)
 
 
 def price_of_half(numbers: Mapping[str, Any]) -> Figure:
@@ -171,7 +171,7 @@ def _share(ax: Axes, rows: Rows) -> None:
     ax.axhline(0.5, color=INK, linestyle="-", linewidth=0.8)
     label(ax, "half", (min(sizes), 0.5), INK, shift=(3, 7), fontsize=8.5)
     ax.set_ylim(0.4, 1.3 * max(ratio(one) for row in rows for one in _each(row)))
-    _beside(ax, ends)
+    beside(ax, ends)
     _powers_of_two(ax.xaxis, sizes, 2)
     _powers_of_two(ax.yaxis, [0.5, *(ratio(row) for row in rows)])
 
@@ -201,10 +201,10 @@ def _named_by_slope(ax: Axes, rows: Mapping[str, Any], of: str, unit: float) -> 
         ends[f"{WAY_NAME[way]}\n+ {slope(row, of) / unit:.2g} each"] = values[-1], colour
     ax.set(xlim=(0, last), ylim=(0, None))
     ax.set_xticks([depth for depth in rows["ResNet"]["depth"] if depth >= 4])
-    _beside(ax, ends, gap=0.14)
+    beside(ax, ends, gap=0.14)
 
 
-def _beside(ax: Axes, ends: Mapping[str, tuple[float, str]], gap: float = 0.075) -> None:
+def beside(ax: Axes, ends: Mapping[str, tuple[float, str]], gap: float = 0.075) -> None:
     """Labels in the margin at the right, each at the height where its line ends (text -> y and colour), and apart."""
     low, high = ax.get_ylim()
     scale = np.log if ax.get_yscale() == "log" else float

@@ -3,15 +3,17 @@
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from nodelib.data.digits import digits
 from nodelib.data.images import Images
 from nodelib.experiments import records
 from nodelib.experiments.training import Log, Settings, error, train
 from nodelib.models.odenet import ODENet, RKNet
-from nodelib.models.resnet import MLP, ResNet
+from nodelib.models.resnet import MLP, ResNet, parameter_count
+from nodelib.workbook.table import Table
 
 SETTINGS = Settings(epochs=5, batch=64, lr=0.3, crop=0, logs=4)
 SOLVERS: dict[str, dict[str, Any]] = {
@@ -44,6 +46,46 @@ def tested(net: Any, solver: str, images: Images) -> float:
         return 1 - error(net, images)
     finally:
         net.body.settings = own
+
+
+@torch.no_grad()
+def classes(block: Callable[..., Tensor], net: Any, n: int, images: Images) -> Tensor:
+    """The class of each image, where ``block(field, z, n)`` takes z from 0 to 1 in n steps: exercise 3.3."""
+    stem, body, head = net
+
+    def field(t: Any, z: Tensor) -> Tensor:
+        return body.field(torch.as_tensor(t, dtype=z.dtype), z)
+
+    return head(block(field, stem(images.x), n)).argmax(1)
+
+
+def last_errors(record: dict[str, Any]) -> dict[str, np.ndarray]:
+    """The test error after the last epoch in per cent, name -> one a seed."""
+    return {name: 100 * np.array([log["test_error"][-1] for log in logs]) for name, logs in record["logs"].items()}
+
+
+def difference(record: dict[str, Any], first: str, second: str) -> tuple[float, float, int]:
+    """How much more per cent ``first`` gets wrong than ``second``, seed by seed: the mean, its standard error, and in
+    how many seeds it is more."""
+    found = last_errors(record)
+    gaps = found[first] - found[second]
+    return float(gaps.mean()), float(gaps.std(ddof=1) / np.sqrt(len(gaps))), int((gaps > 0).sum())
+
+
+def results(record: dict[str, Any], logs: dict[str, Log]) -> Table:
+    """The four networks: parameters, test errors of the recorded seeds, and evaluations and seconds of this run."""
+    rows = []
+    for name, log in logs.items():
+        wrong = last_errors(record)[name]
+        rows.append((
+            name,
+            f"{parameter_count(NETWORKS[name]()):,}",
+            f"{wrong.mean():.1f} % ({wrong.min():.1f} to {wrong.max():.1f})",
+            f"{log.nfe_forward[-1]:.0f} + {log.nfe_backward[-1]:.0f}" if log.nfe_forward[-1] else "–",
+            f"{log.seconds[-1]:.1f} s",
+        ))  # fmt: skip
+    header = ("", "parameters", "test error, mean and range of ten seeds", "evaluations, forward + back", "your time")
+    return Table(header, rows)
 
 
 def recorded() -> dict[str, Any]:
