@@ -1,4 +1,4 @@
-"""Chapter 3's pictures of small networks: how they train, what other solvers do to them, and the order a kink leaves."""
+"""Chapter 3's pictures of small networks: their training, other solvers, and the order that a kink leaves."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -8,13 +8,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from nodelib.experiments.training import Log
-from nodelib.workbook.style import INK, LOOKS, book, label, look, plain_ticks
+from nodelib.workbook.style import INK, LOOKS, book, look, plain_ticks
 
 from .figures import beside
 from .small import SOLVERS
 
 NETWORK_LOOK = {"MLP": "mlp", "ResNet": "resnet", "RK-Net": "rknet", "ODE-Net": "odenet"}
-# Of networks that were trained with one solver; each in the look of that solver, two steps of Euler's with another line.
+# Of networks that were trained with one solver, each in its look; two steps of Euler's have another line.
 TRAINED_LOOK = {
     "Euler 1": {"color": LOOKS["euler"].colour, "linestyle": ":", "marker": "o"},
     "Euler 2": {"color": LOOKS["euler"].colour, "linestyle": "--", "marker": "s"},

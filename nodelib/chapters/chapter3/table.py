@@ -142,3 +142,22 @@ def costs_table(cost: Mapping[str, Any], held: Mapping[str, Mapping[str, int]]) 
         memory = [f"{now[key] / 1e6:.0f} MB" for key in ("stored", "peak")]
         rows.append((row.title, row.orders, *memory, f"{1000 * of['seconds']:.0f} ms", evaluations))
     return Table(("", "memory, time in [P]", "stored", "peak", "time", "evaluations"), rows)
+
+
+def gradients_table(rows: Sequence[Mapping[str, Any]]) -> Table:
+    """Panel c's rows of ``nfe.together`` at one tolerance: evaluations, their ratio and the gradient's errors, with the
+    least and the most of the sets of images."""
+    shown = []
+    for row in rows:
+        each = row["all"]
+        ratios = [b / f for b, f in zip(each["nfe_backward"], each["nfe_forward"], strict=True)]
+        shown.append((
+            row["solver"],
+            {"mean": "as in training", "unit": "scaled to RMS 1"}[row["loss"]],
+            f"{row['nfe_forward']:.0f} + {row['nfe_backward']:.0f}",
+            f"{mean(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})",
+            f"{row['error']:.1%} ({100 * min(each['error']):.1f} to {100 * max(each['error']):.1f})",
+            f"{row['from_computed']:.1%}" if "from_computed" in row else "–",
+        ))  # fmt: skip
+    flow, computed = "from the flow's gradient", "from the computed loss's"
+    return Table(("gradient by", "loss", "evaluations", "back / forward", flow, computed), shown)
