@@ -1,6 +1,7 @@
 """Everything that this repository does, with nothing but Python installed before.
 
-    python run.py lab              JupyterLab, opened on the first chapter
+    python run.py lab              JupyterLab, opened on your own copy of the first chapter, in mine/
+    python run.py lab --fresh 02   the same, after a new copy of chapter 2 beside the one you have
     python run.py test             style, types, unit tests, the notebooks, a real browser
     python run.py notebooks [01]   run the stored notebooks again, or those whose names begin so
     python run.py figures [name]   make the figures and their records again
@@ -31,6 +32,7 @@ ROOT = Path(__file__).resolve().parent
 VENV = ROOT / ".venv"
 PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 STAMP = VENV / "installed"
+LAB_SETTINGS = ROOT / "binder" / "lab"  # JupyterLab's, for the book: it does not ask whether to fetch news
 LIST_FONTS = "import matplotlib.font_manager"  # matplotlib does it once, and would say so inside a notebook
 STEPS = ("Collecting", "Downloading", "Using cached", "Building", "Preparing", "Installing", "WARNING: Retrying")
 REMEDY = """The lines above say why. If they speak of retries or of a connection, the index was not reached: check
@@ -83,6 +85,11 @@ def ready() -> bool:
 
 def install() -> None:
     """Make .venv anew. Its stamp gets its content at the end, so that an interrupted installation does not count."""
+    if VENV.is_symlink():
+        sys.exit(
+            f"{VENV} is a symbolic link, and what it leads to would be replaced. Remove the link, then start the same"
+            " command again."
+        )
     if VENV.exists() and not STAMP.exists():
         sys.exit(f"{VENV} is not from run.py, which would replace it. Move it away, then start the same command again.")
     try:
@@ -137,8 +144,17 @@ def python(*arguments: str) -> int:
 
 
 def lab(*arguments: str) -> int:
+    """Copy the chapters that the reader has not got yet, then JupyterLab; the stored notebooks stay as they are."""
+    left, fresh = list(arguments), []
+    while "--fresh" in left:
+        at = left.index("--fresh")
+        fresh += left[at : at + 2]
+        del left[at : at + 2]
+    if python("-m", "nodelib.workbook.copies", *fresh) != 0:
+        return 1
     # the address that JupyterLab prints, for those whose browser does not open by itself, leads to the chapter as well
-    return python("-m", "jupyterlab", "--LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb", *arguments)
+    first = "--LabApp.default_url=/lab/tree/mine/00_start_here.ipynb"
+    return python("-m", "jupyterlab", first, f"--LabApp.app_settings_dir={LAB_SETTINGS}", *left)
 
 
 def test(*arguments: str) -> int:

@@ -112,6 +112,18 @@ def test_a_venv_from_elsewhere_is_left_alone(folder):
     assert (folder / ".venv" / "mine").exists()
 
 
+@pytest.mark.skipif(os.name == "nt", reason="Windows lets few users make symbolic links")
+def test_a_venv_that_is_a_link_is_left_alone(folder, tmp_path):
+    """Its stamp would make it look like our own."""
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "installed").write_text("for another folder")
+    (folder / ".venv").symlink_to(tmp_path / "elsewhere")
+    done = start(folder, "run.py", "lab")
+    assert done.returncode == 1
+    assert ".venv is a symbolic link" in done.stderr
+    assert (tmp_path / "elsewhere" / "installed").read_text() == "for another folder"
+
+
 def test_the_usage_names_every_command(folder):
     for arguments in ([], ["teach"]):
         done = start(folder, "run.py", *arguments)
@@ -217,12 +229,28 @@ def test_pytest_plugins_on_the_pythonpath_that_do_not_import_harm_nothing(run, m
     assert run.python(*arguments) == 0
 
 
-def test_lab_opens_the_first_chapter_and_passes_arguments_on(run, monkeypatch):
-    seen = calls(run, monkeypatch, 0)
+FIRST = "--LabApp.default_url=/lab/tree/mine/00_start_here.ipynb"
+
+
+def test_lab_copies_the_chapters_opens_the_first_and_passes_arguments_on(run, monkeypatch):
+    seen = calls(run, monkeypatch, 0, 0)
     run.lab("--no-browser")
-    assert seen == [
-        ("-m", "jupyterlab", "--LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb", "--no-browser")
-    ]
+    settings = f"--LabApp.app_settings_dir={run.ROOT / 'binder' / 'lab'}"
+    assert seen == [("-m", "nodelib.workbook.copies"), ("-m", "jupyterlab", FIRST, settings, "--no-browser")]
+    assert (ROOT / "binder" / "lab" / "overrides.json").exists()
+
+
+def test_lab_makes_a_fresh_copy_on_demand(run, monkeypatch):
+    seen = calls(run, monkeypatch, 0, 0)
+    run.lab("--no-browser", "--fresh", "02", "--port=1", "--fresh", "03")
+    assert seen[0] == ("-m", "nodelib.workbook.copies", "--fresh", "02", "--fresh", "03")
+    assert seen[1][-2:] == ("--no-browser", "--port=1")
+
+
+def test_lab_does_not_start_where_no_copies_could_be_made(run, monkeypatch):
+    seen = calls(run, monkeypatch, 1)
+    assert run.lab("--fresh", "07") == 1
+    assert len(seen) == 1
 
 
 def test_test_runs_every_check_whatever_failed_before(run, monkeypatch, capsys):

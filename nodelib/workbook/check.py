@@ -272,7 +272,12 @@ class Exercises:
             raise ValueError(f"Exercises: chapter {chapter} needs exercises, each with a name of its own")
 
     def __getitem__(self, name: str) -> Exercise:
-        """The exercise of that name; raises KeyError, with the names that there are, for another."""
+        """The exercise of that name, or the one whose name has that first word, as "1.2" is of "1.2 Heun's step".
+
+        Raises KeyError, with the names that there are, for another.
+        """
+        short = [full for full in self.exercises if full.split()[0] == name]
+        name = short[0] if len(short) == 1 else name
         if name not in self.exercises:
             near = get_close_matches(str(name), self.exercises, n=3, cutoff=0.4) or list(self.exercises)
             raise KeyError(f"check: chapter {self.chapter} has no exercise {name!r}; there is {', '.join(near)}")

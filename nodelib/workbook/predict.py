@@ -104,11 +104,11 @@ class Number:
 
     def still(self) -> list[str]:
         """What may be guessed, in one line."""
-        return [f"a number from {self.text(self.low)} to {self.text(self.high)}"]
+        return [f"a number from {_short(self.low)} to {self.text(self.high)}"]
 
     def text(self, value: float) -> str:
         """The number and its unit."""
-        return f"{value:.3g} {self.unit}".rstrip()
+        return f"{_short(value)} {self.unit}".rstrip()
 
     def places(self) -> list[float]:
         """Where the slider can stand."""
@@ -233,3 +233,8 @@ def _texts(kind: str, **texts: str) -> None:
     for name, text in texts.items():
         if not isinstance(text, str) or not text.strip():
             raise ValueError(f"{kind}: {name} must be a sentence, got {text!r}")
+
+
+def _short(value: float) -> str:
+    """Three significant digits, without a power of ten where the number is neither huge nor tiny."""
+    return f"{float(f'{value:.3g}'):,g}"

@@ -156,9 +156,9 @@ def look(name: str, *, points: bool = False) -> dict[str, Any]:
     return {"color": colour, "linestyle": line} | ({"marker": marker} if points or not line else {})
 
 
-def moving(ax: Axes, fmt: str, **look: Any) -> Line2D:
-    """A line without points yet, for an explorer to move."""
-    (line,) = ax.plot([], [], fmt, animated=True, **look)
+def moving(ax: Axes, fmt: str = "", **look: Any) -> Line2D:
+    """A line without points yet, for an explorer to move, with a format or the keywords of a ``look``."""
+    (line,) = ax.plot([], [], *filter(None, [fmt]), animated=True, **look)
     return line
 
 

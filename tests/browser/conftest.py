@@ -1,6 +1,7 @@
 """A real JupyterLab on loopback and a real Chromium, for the tests in this folder. Nothing that is stored is changed.
 
-The lab serves copies of the notebooks without their outputs, from a temporary folder, with its own configuration.
+The lab serves readers' copies of the notebooks from a temporary folder, with its own configuration and the settings of
+`run.py lab`.
 Chromium is the one installed: `chromium`, `google-chrome` and the like, or the one that $NODELIB_CHROMIUM names.
 """
 
@@ -18,8 +19,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import nbformat
 import pytest
+
+from nodelib.workbook.copies import reader_copy
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
@@ -29,7 +31,8 @@ OVER = """cells => {  // some cell has a number and none waits; cells that are n
     return prompts.length >= cells && prompts.some(p => /\\d/.test(p)) && !prompts.includes('[*]:');
 }"""
 NOT_RUN = "() => [...document.querySelectorAll('.jp-InputPrompt')].filter(p => p.textContent.trim() == '[ ]:').length"
-NO_NEWS = {"fetchNews": "false", "checkForUpdates": False}
+ALONE = {"checkForUpdates": False}
+BOOKS = ROOT / "binder" / "lab"  # the settings of `run.py lab`
 
 
 @pytest.fixture(scope="session")
@@ -56,13 +59,10 @@ class Lab:
     token: str
 
     def add(self, path: Path) -> tuple[int, int]:
-        """Put a copy of the notebook without outputs into the served folder; return its code cells, and those empty."""
-        notebook = nbformat.read(path, as_version=4)
-        for cell in notebook.cells:
-            if cell.cell_type == "code":
-                cell.outputs, cell.execution_count = [], None
-        nbformat.write(notebook, self.folder / path.name)
-        code = [cell.source.strip() for cell in notebook.cells if cell.cell_type == "code"]
+        """Put a reader's copy of the notebook into the served folder; return its code cells, and those empty."""
+        copy = reader_copy(json.loads(path.read_text(encoding="utf-8")))
+        (self.folder / path.name).write_text(json.dumps(copy), encoding="utf-8")
+        code = ["".join(cell["source"]).strip() for cell in copy["cells"] if cell["cell_type"] == "code"]
         return len(code), code.count("")
 
     def ask(self, path: str, method: str = "GET"):
@@ -83,7 +83,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     home, served = tmp_path_factory.mktemp("jupyter"), tmp_path_factory.mktemp("notebooks")
     settings = home / "settings" / "@jupyterlab" / "apputils-extension" / "notification.jupyterlab-settings"
     settings.parent.mkdir(parents=True)
-    settings.write_text(json.dumps(NO_NEWS))
+    settings.write_text(json.dumps(ALONE))
     port, token = _free_port(), secrets.token_hex(16)
     folders = ("CONFIG_DIR", "DATA_DIR", "RUNTIME_DIR")
     env = os.environ | {f"JUPYTER_{name}": str(home / name.lower()) for name in folders}
@@ -91,7 +91,13 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     env["PYTHONPATH"] = str(ROOT)
     options = {"ip": "127.0.0.1", "port": port, "port_retries": 0, "root_dir": served, "open_browser": False}
     options |= {"allow_root": True, "terminals_enabled": False}
-    command = [sys.executable, "-m", "jupyterlab", f"--IdentityProvider.token={token}"]
+    command = [
+        sys.executable,
+        "-m",
+        "jupyterlab",
+        f"--LabApp.app_settings_dir={BOOKS}",
+        f"--IdentityProvider.token={token}",
+    ]
     command += [f"--ServerApp.{name}={value}" for name, value in options.items()]
     log = home / "log"
     with log.open("w") as out, subprocess.Popen(command, env=env, stdout=out, stderr=out) as server:

@@ -142,8 +142,40 @@ def test_a_chapter_runs_and_every_control_moves_its_picture(path: Path, run_all,
     assert [problem for explorer in found for problem in explorer.problems] == []
     assert console_errors == []
     stored = [o for cell in nbformat.read(path, as_version=4).cells for o in cell.get("outputs", [])]
-    assert len(found) == sum(WIDGET_VIEW in o.get("data", {}) for o in stored)
+    assert len(found) == sum({WIDGET_VIEW, "image/png"} <= set(o.get("data", {})) for o in stored)
+    predictions = sum({WIDGET_VIEW, "text/html"} <= set(o.get("data", {})) for o in stored)
+    assert page.locator(".nodelib-predict").count() == predictions
     assert [e.report() for e in found if np.percentile(e.times, 95) > SETTLE] == []
+
+
+@pytest.mark.timeout(300)
+def test_a_reader_predicts_by_keyboard_and_then_unfolds_the_answer(run_all):
+    page, console_errors = run_all(CHAPTERS[0])
+    choice, number = page.locator(".nodelib-predict").all()[:2]
+    verdict, options = choice.locator(".nodelib-verdict"), choice.locator("button")
+    assert "one smooth curve" not in choice.inner_html()
+    options.first.focus()
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    verdict.get_by_text("As you said. More and thinner").wait_for(timeout=PATIENCE)
+    assert choice.locator("button:focus").inner_text() == "✓ about 2.7"  # it has the focus, not the cell
+    options.first.press(" ")  # too late
+    page.wait_for_timeout(QUIET)
+    assert "As you said." in verdict.inner_text()
+
+    for _ in range(57):
+        number.locator(".noUi-handle").press("ArrowRight")
+    number.locator("button").focus()
+    page.keyboard.press(" ")
+    number.get_by_text("✓ You said 51.3 blocks; it is 50 blocks: close.").wait_for(timeout=PATIENCE)
+
+    fold = page.locator("details", has_text="After your prediction").first
+    assert not fold.get_by_text("About 2.7.").is_visible()
+    fold.locator("summary").press("Enter")
+    fold.get_by_text("About 2.7.").wait_for(timeout=PATIENCE)
+    assert page.get_by_text("official Jupyter news").count() == 0
+    assert page.locator(".jp-Cell-inputArea textarea, .cm-focused").count() == 0  # no cell was opened or cut meanwhile
+    assert console_errors == []
 
 
 FAULTY = """

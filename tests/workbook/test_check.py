@@ -226,8 +226,12 @@ def test_a_chapters_exercises_are_found_by_name(capsys):
     chapter = Exercises("1", [HEUN, THIRD])
     assert chapter.check("Heun", heun)
     assert not chapter.check("a third", 0.3)
+    assert chapter["a"].name == "a third"
     with pytest.raises(KeyError, match="chapter 1 has no exercise 'Huen'; there is Heun"):
         chapter.check("Huen", heun)
+    two = Exercises("1", [Exercise("1.1 a", abs), Exercise("1.1 b", abs)])
+    with pytest.raises(KeyError, match=r"no exercise '1\.1'; there is 1\.1 b, 1\.1 a"):
+        two.hint("1.1")
     for wrong in ([], [HEUN, HEUN]):
         with pytest.raises(ValueError, match="each with a name of its own"):
             Exercises("1", wrong)

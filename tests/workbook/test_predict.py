@@ -100,7 +100,7 @@ def test_what_is_stored_is_the_question_and_its_options(questions):
     before = questions.ask("1.2")._repr_mimebundle_()["text/html"]
     questions.ask("1.2").commit(30)
     assert questions.ask("1.2")._repr_mimebundle_()["text/html"] == before
-    assert "a number from 1 steps to 1e+03 steps" in before
+    assert "a number from 1 to 1,000 steps" in before
 
 
 def test_the_tally_of_a_stored_notebook_says_that_nobody_answered(questions, capsys):

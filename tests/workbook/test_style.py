@@ -164,6 +164,8 @@ def test_a_moving_line_is_empty_and_left_out_of_the_still_picture():
     line = moving(Figure().subplots(), "o--", color="red")
     assert (line.get_animated(), line.get_marker(), line.get_linestyle()) == (True, "o", "--")
     assert not np.size(line.get_xdata())
+    euler = moving(Figure().subplots(), **look("euler", points=True))
+    assert (euler.get_color(), euler.get_marker(), euler.get_linestyle()) == (style.RED, "o", ":")
 
 
 def test_plain_ticks_are_those_given_and_written_without_powers():

@@ -7,7 +7,7 @@ from ipywidgets import IntSlider
 from matplotlib.figure import Figure
 
 from nodelib.workbook.live import Live, counted
-from nodelib.workbook.style import BLUE, ORANGE, book, label, moving
+from nodelib.workbook.style import INK, RED, book, label, look, moving
 
 MOST = 24
 
@@ -39,10 +39,10 @@ def blocks() -> Live[Stack]:
         fig = Figure(figsize=(7.0, 3.2))
         ax = fig.subplots()
         t = np.linspace(0, 1, 200)
-        ax.plot(t, np.exp(t), color=ORANGE, linestyle="-", lw=3, alpha=0.7)
-        label(ax, "the curve h' = h", (t[120], np.exp(t[120])), ORANGE, shift=(-8, 8))
-        line = moving(ax, "o-", color=BLUE, lw=1.4)
-        name = label(ax, "the blocks", (0, 0), BLUE, shift=(8, -10), animated=True)
+        ax.plot(t, np.exp(t), **look("truth"))
+        label(ax, "the curve h' = h", (t[120], np.exp(t[120])), INK, shift=(-8, 8))
+        line = moving(ax, **look("euler", points=True))
+        name = label(ax, "the blocks", (0, 0), RED, shift=(8, -10), animated=True)
         ax.set(xlabel="depth t", ylabel="state h", xlim=(-0.03, 1.03), ylim=(0.9, 2.85))
 
     def draw(numbers: Stack) -> None:
