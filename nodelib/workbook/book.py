@@ -47,7 +47,7 @@ CHAPTERS = (
             "chapter 1; the chain rule in several variables", 90),
     Chapter("03_mnist.ipynb", "Images",
             "ResNet against ODE-Net on MNIST, measured; what its solver does meanwhile",
-            "chapter 2; training a network in torch", 80),
+            "chapter 2; training a network in torch", 90),
     Chapter("04_flows.ipynb", "Continuous normalizing flows", "densities that an ODE carries along",
             "chapter 2; densities, determinants"),
     Chapter("05_latent.ipynb", "Latent ODEs", "time series with gaps", "chapter 2; variational autoencoders"),

@@ -144,8 +144,8 @@ def _price(ax: Axes, rows: Rows, tol: float) -> None:
     for solver, own in _solvers(rows).items():
         for row in own:
             face = {} if row["loss"] == "unit" else {"mfc": "white"}
-            (x,), (y,) = _draw(ax, [row], ratio, lambda row: row["error"], line=False, **face)
-        label(ax, solver, (x, y), SOLVER_LOOK[solver].colour, shift=(8, 0))
+            _, (y,) = _draw(ax, [row], ratio, lambda row: row["error"], line=False, **face)
+        label(ax, solver, (max(map(ratio, _each(own[-1]))), y), SOLVER_LOOK[solver].colour, shift=(8, 0))
     each = [one for row in rows for one in _each(row)]
     low, high = (of(one["error"] for one in each) for of in (min, max))
     ax.set(xlim=(0.45, 1.15 * max(map(ratio, each))), ylim=(low / 1.2, 1.15 * high))

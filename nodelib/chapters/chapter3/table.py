@@ -156,8 +156,11 @@ def gradients_table(rows: Sequence[Mapping[str, Any]]) -> Table:
             {"mean": "as in training", "unit": "scaled to RMS 1"}[row["loss"]],
             f"{row['nfe_forward']:.0f} + {row['nfe_backward']:.0f}",
             f"{mean(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})",
-            f"{row['error']:.1%} ({100 * min(each['error']):.1f} to {100 * max(each['error']):.1f})",
-            f"{row['from_computed']:.1%}" if "from_computed" in row else "–",
+            *(_range(each[key]) if key in each else "–" for key in ("error", "from_computed")),
         ))  # fmt: skip
     flow, computed = "from the flow's gradient", "from the computed loss's"
     return Table(("gradient by", "loss", "evaluations", "back / forward", flow, computed), shown)
+
+
+def _range(shares: Sequence[float]) -> str:
+    return f"{mean(shares):.1%} ({100 * min(shares):.1f} to {100 * max(shares):.1f})"
