@@ -141,14 +141,20 @@ def _price(ax: Axes, rows: Rows, tol: float) -> None:
     ax.set(xscale="log", yscale="log", title=f"gradient at tolerance {tol:g}")
     ax.set(xlabel="NFE-B / NFE-F", ylabel="relative error of dL/dθ")
     ax.axvline(0.5, color=INK, linestyle="-", linewidth=0.8)
+    names = {}
     for solver, own in _solvers(rows).items():
         for row in own:
             face = {} if row["loss"] == "unit" else {"mfc": "white"}
-            _, (y,) = _draw(ax, [row], ratio, lambda row: row["error"], line=False, **face)
-        label(ax, solver, (max(map(ratio, _each(own[-1]))), y), SOLVER_LOOK[solver].colour, shift=(8, 0))
+            _draw(ax, [row], ratio, lambda row: row["error"], line=False, **face)
+        side = min if solver == "VODE" else max  # VODE's name stands left of its mark, since right of it is dopri5's
+        names[solver] = side(map(ratio, _each(own[-1]))), own[-1]["error"]
     each = [one for row in rows for one in _each(row)]
     low, high = (of(one["error"] for one in each) for of in (min, max))
     ax.set(xlim=(0.45, 1.15 * max(map(ratio, each))), ylim=(low / 1.2, 1.15 * high))
+    heights = apart(_heights(ax, [y for _, y in names.values()]), 0.075)
+    for (solver, (x, _)), height in zip(names.items(), heights, strict=True):
+        away = {"shift": (-8 if solver == "VODE" else 8, 0), "xycoords": ("data", "axes fraction")}
+        label(ax, solver, (x, height), SOLVER_LOOK[solver].colour, **away)
     label(ax, "half", (0.5, low / 1.2), INK, shift=(3, 7), fontsize=8.5)
     label(ax, EMPTY, (0.98, 0.98), va="top", ha="right", shift=(0, 0), xycoords="axes fraction", fontsize=8.5)
     plain_ticks(ax.xaxis, [0.5, 1, 2, 4, 8])
@@ -206,11 +212,16 @@ def _named_by_slope(ax: Axes, rows: Mapping[str, Any], of: str, unit: float) -> 
 
 def beside(ax: Axes, ends: Mapping[str, tuple[float, str]], gap: float = 0.075) -> None:
     """Labels in the margin at the right, each at the height where its line ends (text -> y and colour), and apart."""
-    low, high = ax.get_ylim()
-    scale = np.log if ax.get_yscale() == "log" else float
-    heights = [float((scale(y) - scale(low)) / (scale(high) - scale(low))) for y, _ in ends.values()]
+    heights = _heights(ax, [y for y, _ in ends.values()])
     for height, (text, (_, colour)) in zip(apart(heights, gap), ends.items(), strict=True):
         label(ax, text, (1, height), colour, shift=(6, 0), xycoords="axes fraction", annotation_clip=False)
+
+
+def _heights(ax: Axes, ys: Iterable[float]) -> list[float]:
+    """Where these y lie, 0 at the axes' lower end and 1 at the upper."""
+    scale = np.log if ax.get_yscale() == "log" else float
+    low, high = map(scale, ax.get_ylim())
+    return [float((scale(y) - low) / (high - low)) for y in ys]
 
 
 def apart(heights: Sequence[float], gap: float) -> list[float]:
