@@ -114,9 +114,8 @@ def test_the_numbers_of_figure_3(case):
 
 def test_the_adjoint_is_compared_with_the_gradient_of_the_computed_loss(case, rows):
     net, x, y, _ = case
-    settings = {"rtol": 1e-2, "atol": 1e-2}
-    computed = gradient(net, x, y, odeint_checkpoint, **settings).value
-    found = gradient(net, x, y, odeint_adjoint, **settings, **nfe.BACKWARD["dopri5"]).value
+    computed = gradient(net, x, y, odeint_checkpoint, rtol=1e-2, atol=1e-2).value
+    found = gradient(net, x, y, odeint_adjoint, rtol=1e-2, atol=1e-2, **nfe.BACKWARD["dopri5"]).value
     (row,) = [r for r in rows if (r["solver"], r["loss"], r["tol"]) == ("dopri5", "mean", 1e-2)]
     assert row["from_computed"] == relative(found, computed)
     assert row["cosine"] == pytest.approx(float(found @ computed / found.norm() / computed.norm()))

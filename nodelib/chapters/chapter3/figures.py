@@ -45,7 +45,7 @@ def _solvers(rows: Rows) -> dict[str, Rows]:
     return {name: [row for row in rows if row["solver"] == name] for name in dict.fromkeys(r["solver"] for r in rows)}
 
 
-def _draw(ax: Axes, rows: Rows, x: Any, y: Any, line: bool = True, **more: Any) -> tuple[list[float], list[float]]:
+def _draw(ax: Axes, rows: Rows, x: Any, y: Any, **more: Any) -> tuple[list[float], list[float]]:
     """The points (x, y) of one solver's rows, x and y functions of a row, and their bars; returns the points."""
     colour, style, marker = SOLVER_LOOK[rows[0]["solver"]]
     for row in rows:
@@ -53,7 +53,7 @@ def _draw(ax: Axes, rows: Rows, x: Any, y: Any, line: bool = True, **more: Any) 
         ax.plot([min(xs), max(xs)], [y(row)] * 2, "-", color=colour, lw=0.9, alpha=0.7)
         ax.plot([x(row)] * 2, [min(ys), max(ys)], "-", color=colour, lw=0.9, alpha=0.7)
     points = [x(row) for row in rows], [y(row) for row in rows]
-    ax.plot(*points, color=colour, linestyle=style if line else "none", marker=marker, **more)
+    ax.plot(*points, color=colour, **{"linestyle": style, "marker": marker} | more)
     return points
 
 
@@ -78,7 +78,7 @@ def _time(ax: Axes, rows: Rows) -> None:
     ends = []
     for solver, own in _solvers(rows).items():
         colour, style, _ = SOLVER_LOOK[solver]
-        nfe, milliseconds = _draw(ax, own, lambda row: row["nfe"], lambda row: 1e3 * row["seconds"], line=False)
+        nfe, milliseconds = _draw(ax, own, lambda row: row["nfe"], lambda row: 1e3 * row["seconds"], linestyle="none")
         each, last = float(np.median(np.divide(milliseconds, nfe))), max(nfe)
         ax.plot([0, last], [0, each * last], color=colour, linestyle=style, linewidth=1)
         ends.append((each, last, f"{solver}\n{each:.2g} ms each", colour))
@@ -145,7 +145,7 @@ def _price(ax: Axes, rows: Rows, tol: float) -> None:
     for solver, own in _solvers(rows).items():
         for row in own:
             face = {} if row["loss"] == "unit" else {"mfc": "white"}
-            _draw(ax, [row], ratio, lambda row: row["error"], line=False, **face)
+            _draw(ax, [row], ratio, lambda row: row["error"], linestyle="none", **face)
         side = min if solver == "VODE" else max  # VODE's name stands left of its mark, since right of it is dopri5's
         names[solver] = side(map(ratio, _each(own[-1]))), own[-1]["error"]
     each = [one for row in rows for one in _each(row)]

@@ -123,7 +123,7 @@ def test_growth_names_each_line_with_what_one_more_adds():
             expected = [(5 if i == 0 else 0) + added[way][i] * n for n in depth]
             np.testing.assert_allclose(np.asarray(line.get_ydata()), expected)
         assert ax.get_xlim()[1] == depth[-1]
-    assert names[0].startswith("ResNet")
+        assert names[0].startswith("ResNet")
     assert overlaps(fig) == []
 
 
