@@ -5,17 +5,24 @@ An exercise is a code cell tagged ``exercise`` (the stub), then a code cell tagg
 ``<details>`` holds the solution in one ``python`` block, the only place where the solution is written down.
 """
 
+import importlib
 import os
+import random
 import re
 from copy import deepcopy
 from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any, NamedTuple
 
 import nbformat
 import pytest
 from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError
 from nbformat import NotebookNode
+
+from tests.names import Cell, two_meanings, unused_imports
+from tests.pattern import MENDED
 
 NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
 CHAPTERS = sorted(NOTEBOOKS.glob("*.ipynb"))
@@ -32,7 +39,14 @@ PATH = re.compile(
 )
 PICTURES = ("image/png", "image/jpeg")
 
+IGNORED = "nbval-ignore-output"  # the tag of a cell whose output differs from run to run
+ALLOWED: dict[str, set[str]] = {}  # chapter -> global names that may mean two things there, and why
+FOR_THE_READER = {"hint"}  # imported for cells that the reader adds
+
+ASKED, CHECKED = re.compile(r'\bpredict\(\s*"([^"]+)"'), re.compile(r'\bcheck\(\s*"([^"]+)"')
+
 each_chapter = pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
+each_mended = pytest.mark.parametrize("path", [p for p in CHAPTERS if p.stem in MENDED], ids=lambda path: path.stem)
 
 
 @cache
@@ -145,14 +159,147 @@ def test_the_stored_exercises_are_unsolved(path):
         assert [line for line in printed_lines(check) if not line.startswith("✗ ")] == []
 
 
-@pytest.mark.timeout(600)
+class Run(NamedTuple):
+    """A chapter with its solutions, run in one kernel: its code cells, and the same after all ran once more, in another
+    order; of a cell that failed then, the error is its only output. ``again`` is empty where it was not asked."""
+
+    cells: list[NotebookNode]
+    again: list[NotebookNode]
+
+
+@cache
+def run(path: Path) -> Run:
+    """Run the chapter, and again where it is one of the ``MENDED``; both at once, since starting over takes as long."""
+    solved = with_solutions(chapter(path))
+    client = NotebookClient(
+        solved, timeout=SECONDS_A_CELL, kernel_name="python3", resources={"metadata": {"path": NOTEBOOKS}}
+    )
+    with client.setup_kernel():
+        for i, cell in enumerate(solved.cells):
+            client.execute_cell(cell, i)
+        cells = deepcopy(code_cells(solved))
+        return Run(cells, run_again(client, solved) if path.stem in MENDED else [])
+
+
+def run_again(client: NotebookClient, notebook: NotebookNode) -> list[NotebookNode]:
+    """Run all cells of a notebook once more in this kernel, in a random order that is the same each time."""
+    order = [i for i, cell in enumerate(notebook.cells) if cell.cell_type == "code"]
+    random.Random("any order").shuffle(order)
+    for i in order:
+        try:
+            client.execute_cell(notebook.cells[i], i)
+        except CellExecutionError as error:
+            notebook.cells[i].outputs = [NotebookNode(output_type="error", ename=str(error))]
+    return code_cells(notebook)
+
+
+def differences(first: list[NotebookNode], again: list[NotebookNode]) -> list[str]:
+    """Where running cells again gave an error, another picture, or another line of a check; which, and the cell."""
+    found = []
+    for before, after in zip(first, again, strict=True):
+        tags = before.metadata.get("tags", [])
+        errors = [output.ename for output in after.outputs if output.output_type == "error"]
+        if errors:
+            found.append(f"{errors[0]}\n{before.source}")
+        elif IGNORED not in tags and pictures(before) != pictures(after):
+            found.append(f"another picture:\n{before.source}")
+        elif "check" in tags and printed_lines(before) != printed_lines(after):
+            found.append(f"another verdict:\n{before.source}")
+    return found
+
+
+def pictures(cell: NotebookNode) -> list[str]:
+    """The pictures that a cell shows, as they are stored."""
+    data = [output.get("data", {}) for output in cell.outputs]
+    return [found[kind] for found in data for kind in PICTURES if kind in found]
+
+
+@pytest.mark.timeout(900)
 @each_chapter
 def test_the_solutions_pass_every_check(path):
-    solved = with_solutions(chapter(path))
-    checks = tagged(solved, "check")
+    checks = [cell for cell in run(path).cells if "check" in cell.metadata.get("tags", [])]
     if not checks:
         pytest.skip("this chapter has no exercises")
-    where = {"metadata": {"path": NOTEBOOKS}}
-    NotebookClient(solved, timeout=SECONDS_A_CELL, kernel_name="python3", resources=where).execute()
     for check in checks:
         assert [line for line in printed_lines(check) if not line.startswith("✓ ")] == []
+
+
+@pytest.mark.timeout(900)
+@each_mended
+def test_any_cell_can_be_run_again(path):
+    """In the kernel of the test above, which comes first and pays for it."""
+    cells, again = run(path)
+    assert differences(cells, again) == []
+
+
+def test_what_a_second_run_changes_is_seen():
+    sources = [
+        "from IPython.display import display\nn, k = 1, 1",
+        "display({'image/png': str(n), 'text/plain': ''}, raw=True)\nn = n + 1",
+        "assert k == 1\nk = 2",
+        "print('✓' if n == 2 else '✗')",
+        "display({'image/png': str(n)}, raw=True)",
+    ]
+    cells = [nbformat.v4.new_code_cell(source) for source in sources]
+    cells[3].metadata.tags, cells[4].metadata.tags = ["check"], [IGNORED]
+    notebook = nbformat.v4.new_notebook(cells=cells)
+    client = NotebookClient(notebook, timeout=60, kernel_name="python3")
+    with client.setup_kernel():
+        for i, cell in enumerate(notebook.cells):
+            client.execute_cell(cell, i)
+        first = deepcopy(notebook.cells)
+        notebook.cells[0].source = "pass"  # else the names begin anew, if this one comes first
+        again = run_again(client, notebook)
+    found = differences(first, again)
+    assert [line.splitlines()[0] for line in found if not line.startswith("An error")] == [
+        "another picture:", "another verdict:",
+    ]  # fmt: skip
+    assert ["AssertionError" in line for line in found if line.startswith("An error")] == [True]
+
+
+@each_mended
+def test_each_prediction_is_asked_once_and_answered_before_the_next(path):
+    """In the order of the chapter's questions; its answer is a cell tagged ``answer``; the tally comes at the end."""
+    asked: list[str] = []
+    answered = True
+    for cell in chapter(path).cells:
+        if cell.cell_type == "code":
+            for key in ASKED.findall(cell.source):
+                assert answered, f"{asked[-1]!r} has no answer before {key!r} is asked"
+                asked, answered = [*asked, key], False
+            assert "tally()" not in cell.source or answered
+        answered = answered or "answer" in cell.metadata.get("tags", [])
+        assert "**Predict.**" not in cell.source  # a question that nobody commits to
+    assert answered
+    assert asked == list(room(path, "questions").QUESTIONS.questions)
+    assert sum("tally()" in cell.source for cell in code_cells(chapter(path))) == 1
+
+
+@each_mended
+def test_the_checks_are_those_of_the_chapters_exercises(path):
+    exercises = room(path, "exercises").EXERCISES
+    checked = [name for cell in tagged(chapter(path), "check") for name in CHECKED.findall(cell.source)]
+    assert {exercises[name].name for name in checked} == set(exercises.exercises)
+    folder = Path(__file__).parent / "chapters" / f"chapter{int(path.stem[:2])}"
+    assert "every_exercise_is_graded(" in (folder / "test_exercises.py").read_text(encoding="utf-8")
+
+
+def room(path: Path, name: str) -> Any:
+    """A module of the chapter's room."""
+    return importlib.import_module(f"nodelib.chapters.chapter{int(path.stem[:2])}.{name}")
+
+
+@each_mended
+def test_no_global_name_means_two_things(path):
+    assert two_meanings([cell.source for cell in code_cells(chapter(path))], ALLOWED.get(path.stem, ())) == {}
+
+
+@each_mended
+def test_a_check_keeps_its_variables_to_itself(path):
+    for check in map(Cell, (cell.source for cell in tagged(chapter(path), "check"))):
+        assert check.names - check.imported <= {"_"}
+
+
+@each_mended
+def test_a_chapter_imports_what_it_uses(path):
+    assert unused_imports([cell.source for cell in code_cells(chapter(path))]) <= FOR_THE_READER

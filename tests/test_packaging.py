@@ -177,7 +177,7 @@ def test_the_readme_opens_binder_where_the_repository_is():
 
 
 def test_the_readme_maps_the_chapters_that_there_are():
-    rows = re.findall(r"^\| \[(\d) (.+?)\]\(notebooks/(.+?)\) \| (\d+) \|", README, re.MULTILINE)
+    rows = re.findall(r"^\| \[(\d) (.+?)\]\(notebooks/(.+?)\) \| (\d+(?: \+ \d+)?) \|", README, re.MULTILINE)
     ready = [(str(n), c.title, c.file, str(c.minutes)) for n, c in enumerate(CHAPTERS) if c.ready]
     assert rows == ready
 
@@ -193,6 +193,13 @@ def test_every_path_that_is_named_is_there(name):
     paths = named_paths((ROOT / name).read_text(encoding="utf-8"))
     assert len(paths) > 10
     assert [path for path in sorted(paths) if not any(ROOT.glob(path))] == []
+
+
+def test_the_tests_that_contributing_names_are_there():
+    named = set(re.findall(r"`(test_\w+)`", (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")))
+    sources = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("test_*.py"))
+    assert len(named) > 10
+    assert sorted(named - set(re.findall(r"^def (test_\w+)", sources, re.MULTILINE))) == []
 
 
 def named_paths(text: str) -> set[str]:

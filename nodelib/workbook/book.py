@@ -4,27 +4,29 @@ The paper is Chen, Rubanova, Bettencourt and Duvenaud, "Neural Ordinary Differen
 arXiv:1806.07366; its numbering here is that of version 5.
 """
 
-from pathlib import Path
 from typing import NamedTuple
 
+from nodelib.workbook.minutes import NOTEBOOKS, Minutes, minutes
 from nodelib.workbook.table import Table
-
-NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
 
 
 class Chapter(NamedTuple):
-    """One notebook: what it shows, what to know before, and how many minutes it takes, exercises included."""
+    """One notebook: what it shows, and what to know before."""
 
     file: str
     title: str
     shows: str
     needs: str
-    minutes: int | None = None
 
     @property
     def ready(self) -> bool:
         """Whether this version of the book has it."""
         return (NOTEBOOKS / self.file).exists()
+
+    @property
+    def minutes(self) -> Minutes:
+        """How long it takes, exercises included; raises OSError where it is not ready."""
+        return minutes(NOTEBOOKS / self.file)
 
 
 class Entry(NamedTuple):
@@ -38,16 +40,16 @@ class Entry(NamedTuple):
 
 
 CHAPTERS = (
-    Chapter("00_start_here.ipynb", "Start here", "what is where, your machine, the words", "nothing", 15),
+    Chapter("00_start_here.ipynb", "Start here", "what is where, your machine, the words", "nothing"),
     Chapter("01_resnet_as_euler.ipynb", "A residual network is Euler's method",
             "solvers from Euler to adaptive Runge–Kutta; from layers to time",
-            "Python with numpy; Taylor's theorem, complex numbers, eigenvalues", 90),
+            "Python with numpy; Taylor's theorem, complex numbers, eigenvalues"),
     Chapter("02_adjoint.ipynb", "The adjoint",
             "gradients of a solve, derived, checked, and compared",
-            "chapter 1; the chain rule in several variables", 90),
+            "chapter 1; the chain rule in several variables"),
     Chapter("03_mnist.ipynb", "Images",
             "ResNet against ODE-Net on MNIST, measured; what its solver does meanwhile",
-            "chapter 2; training a network in torch", 90),
+            "chapter 2; training a network in torch"),
     Chapter("04_flows.ipynb", "Continuous normalizing flows", "densities that an ODE carries along",
             "chapter 2; densities, determinants"),
     Chapter("05_latent.ipynb", "Latent ODEs", "time series with gaps", "chapter 2; variational autoencoders"),
@@ -103,11 +105,11 @@ def chapters() -> Table:
             f"[{chapter.title}]({chapter.file})" if chapter.ready else chapter.title,
             chapter.shows,
             chapter.needs,
-            f"{chapter.minutes}" if chapter.ready else "not yet",
+            str(chapter.minutes) if chapter.ready else "not yet",
         )
         for number, chapter in enumerate(CHAPTERS)
     ]
-    return Table(("", "chapter", "what it shows", "what to know before", "minutes"), rows)
+    return Table(("", "chapter", "what it shows", "what to know before", "minutes (+ boxes)"), rows)
 
 
 def paper_map() -> Table:

@@ -15,7 +15,10 @@ class Odd(Exception):
 
 def unfinished(value: Any) -> bool:
     """Is this no answer yet: None, ``...``, or a list or tuple that holds one?"""
-    return value is None or value is ... or (isinstance(value, list | tuple) and any(map(unfinished, value)))
+    try:
+        return value is None or value is ... or (isinstance(value, list | tuple) and any(map(unfinished, value)))
+    except RecursionError:  # a list that holds itself
+        return False
 
 
 def numbers(value: Any) -> np.ndarray | None:
@@ -81,6 +84,14 @@ def distance(right: Any, yours: Any) -> float:
     with np.errstate(all="ignore"):
         gap = float(np.max(np.abs(mine - exact), initial=0.0))
     return gap / (float(np.max(np.abs(exact), initial=0.0)) or 1.0)
+
+
+def near(right: Any, yours: Any, rtol: float) -> bool:
+    """Are all results this near? Two that cannot be compared are not; raises TypeError where ``right`` is at fault."""
+    try:
+        return all(distance(exact, mine) <= rtol for exact, mine in results(right, yours))
+    except Odd:
+        return False
 
 
 def _word(right: str | bool | np.bool_, yours: Any) -> float:

@@ -24,22 +24,9 @@ def headings(chapter: Chapter) -> list[str]:
     return re.findall(r"^#+ (.+)$", "\n".join(cells(chapter, "markdown")), re.MULTILINE)
 
 
-def estimated_minutes(chapter: Chapter) -> float:
-    """180 words a minute, half a minute to look at what a cell shows, five minutes for an exercise."""
-    prose = re.sub(r"<details>.*?</details>", "", " ".join(cells(chapter, "markdown")), flags=re.DOTALL)
-    exercises = sum(heading.startswith("Exercise") for heading in headings(chapter))
-    return len(prose.split()) / 180 + len(cells(chapter, "code")) / 2 + 5 * exercises
-
-
 def test_the_files_are_in_order_and_each_notebook_is_in_the_list():
     assert [chapter.file[:2] for chapter in CHAPTERS] == [f"{number:02}" for number in range(len(CHAPTERS))]
     assert {path.name for path in NOTEBOOKS.glob("*.ipynb")} == {chapter.file for chapter in READY}
-
-
-@each_ready_chapter
-def test_the_minutes_fit_the_length(chapter: Chapter):
-    assert chapter.minutes is not None
-    assert 2 / 3 <= chapter.minutes / estimated_minutes(chapter) <= 3 / 2
 
 
 @each_ready_chapter

@@ -77,6 +77,10 @@ def raises(error: BaseException) -> Callable[..., Any]:
     return answer
 
 
+ITSELF: list = []
+ITSELF.append(ITSELF)
+
+
 class Mute(Exception):
     def __str__(self):
         raise ValueError("not even this")
@@ -162,6 +166,7 @@ def test_what_is_not_written_yet_is_said_to_be_so_and_nothing_more(answer):
     (raises(ZeroDivisionError("by\nzero")), "it raises ZeroDivisionError: by, on some f, t = "),
     (raises(Mute()), "it raises Mute, on"),
     (raises(SystemExit()), "it raises SystemExit"),
+    (raises(GeneratorExit()), "it raises GeneratorExit"),
     (raises(KeyboardInterrupt()), "it was interrupted"),
     (raises(RecursionError("deep")), "it raises RecursionError: deep"),
     (lambda f, t, u: u, "it is called with 4 arguments, which it does not take (4: f, t, u, h)"),
@@ -172,6 +177,7 @@ def test_what_is_not_written_yet_is_said_to_be_so_and_nothing_more(answer):
     (lambda *a: "0.1", "it gives a text"),
     (lambda *a: [1, [2]], "a list that makes no array of numbers"),
     (lambda *a: {}, "it gives a dict"),
+    (lambda *a: ITSELF, "a list that makes no array of numbers"),
     (lambda *a: heun, "a function that was not called"),
     (lambda *a: (x for x in heun(*a)), "it gives a generator"),
     (lambda *a: torch.ones(2, device="meta"), "it gives a Tensor"),
@@ -183,6 +189,31 @@ def test_what_is_not_written_yet_is_said_to_be_so_and_nothing_more(answer):
 def test_whatever_an_answer_is_one_sentence_is_said(answer, sentence, capsys):
     assert sentence in line(HEUN, answer)
     assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("error", [SystemExit, KeyboardInterrupt, ValueError])
+def test_an_answer_that_fails_when_its_mistake_is_looked_for_stops_nothing(error):
+    calls: list[int] = []
+
+    def later(*_):
+        calls.append(1)
+        if len(calls) > HEUN.cases:
+            raise error
+        return np.ones(2)
+
+    assert "off by" in line(HEUN, later)
+    assert len(calls) > HEUN.cases
+
+
+def test_an_interrupted_answer_is_not_started_again():
+    calls: list[int] = []
+
+    def endless(*_):
+        calls.append(1)
+        raise KeyboardInterrupt
+
+    assert "it was interrupted before it gave anything, on some f, t = " in line(HEUN, endless)
+    assert len(calls) == 1
 
 
 def test_the_line_says_how_far_off_on_which_input_and_on_how_many_it_is_right():
@@ -227,6 +258,9 @@ def test_a_chapters_exercises_are_found_by_name(capsys):
     assert chapter.check("Heun", heun)
     assert not chapter.check("a third", 0.3)
     assert chapter["a"].name == "a third"
+    assert chapter.usable("Heun", prints) is prints
+    assert chapter.usable("Heun", midpoint) is chapter.usable("Heun", ...) is heun
+    assert chapter.usable("a third", 0.3) == 1 / 3
     with pytest.raises(KeyError, match="chapter 1 has no exercise 'Huen'; there is Heun"):
         chapter.check("Huen", heun)
     two = Exercises("1", [Exercise("1.1 a", abs), Exercise("1.1 b", abs)])

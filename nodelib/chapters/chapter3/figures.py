@@ -29,13 +29,17 @@ WAY_NAME = {"ResNet": "ResNet", "backprop": "backprop", "checkpoint": "checkpoin
 EMPTY = "full: loss scaled\nempty: mean loss"
 
 
-def figure3(numbers: Mapping[str, Any], log: Mapping[str, Sequence[float]]) -> Figure:
-    """Panels a to d of the paper's Figure 3: ``numbers`` of ``nfe.figure3``, and the ``log`` of the training."""
+def figure3(numbers: Mapping[str, Any], log: Mapping[str, Sequence[float]], timed: bool = True) -> Figure:
+    """Panels a to d of the paper's Figure 3: ``numbers`` of ``nfe.figure3``, and the ``log`` of the training.
+
+    Without ``timed`` panel b is left out: what a clock says differs from run to run.
+    """
     with book():
         fig = Figure(figsize=(7.0, 6.2))
-        axes = fig.subplot_mosaic("ab;cd")
+        axes = fig.subplot_mosaic("ab;cd" if timed else "aa;cd")
         _error(axes["a"], numbers["forward"])
-        _time(axes["b"], numbers["forward"])
+        if timed:
+            _time(axes["b"], numbers["forward"])
         _backward(axes["c"], numbers["backward"])
         _training(axes["d"], log)
     return fig

@@ -73,7 +73,7 @@ def difference(record: dict[str, Any], first: str, second: str) -> tuple[float, 
 
 
 def results(record: dict[str, Any], logs: dict[str, Log]) -> Table:
-    """The four networks: parameters, test errors of the recorded seeds, and evaluations and seconds of this run."""
+    """The four networks: parameters, test errors of the recorded seeds, and evaluations of this run."""
     rows = []
     for name, log in logs.items():
         wrong = last_errors(record)[name]
@@ -82,9 +82,8 @@ def results(record: dict[str, Any], logs: dict[str, Log]) -> Table:
             f"{parameter_count(NETWORKS[name]()):,}",
             f"{wrong.mean():.1f} % ({wrong.min():.1f} to {wrong.max():.1f})",
             f"{log.nfe_forward[-1]:.0f} + {log.nfe_backward[-1]:.0f}" if log.nfe_forward[-1] else "–",
-            f"{log.seconds[-1]:.1f} s",
         ))  # fmt: skip
-    header = ("", "parameters", "test error, mean and range of ten seeds", "evaluations, forward + back", "your time")
+    header = ("", "parameters", "test error, mean and range of ten seeds", "evaluations, forward + back")
     return Table(header, rows)
 
 
