@@ -46,7 +46,7 @@ QUESTIONS = Predictions(
         "3.5": Choice(
             "The way back, by the adjoint, at the tolerance of the training and with dopri5: how many evaluations, for "
             "each one forward?",
-            ("about half as many", "between 0.7 and 1.1", "more than twice as many"),
+            ("about half as many", "between 0.6 and 1.1", "more than twice as many"),
             1,
             "The paper reports about half, and calls it surprising. Why it is so few here is the rest of the section.",
         ),
