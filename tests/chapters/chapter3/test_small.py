@@ -70,8 +70,8 @@ def test_curves_show_the_record_and_the_readers_run(record):
     for i, name in enumerate(logs):
         median, crosses = right.lines[2 * i : 2 * i + 2]
         runs = 100 * np.array([log["test_error"] for log in record["logs"][name]])
-        np.testing.assert_allclose(median.get_ydata(), np.median(runs, 0))
-        np.testing.assert_allclose(crosses.get_ydata(), runs[3])
+        np.testing.assert_allclose(np.asarray(median.get_ydata()), np.median(runs, 0))
+        np.testing.assert_allclose(np.asarray(crosses.get_ydata()), runs[3])
         assert to_rgba(median.get_color()) == to_rgba(LOOKS[curves.NETWORK_LOOK[name]].colour)
     assert left.get_xlim() == (0, 5)
     assert [text.get_text() for text in right.texts] == list(logs)
@@ -82,8 +82,8 @@ def test_the_swapped_solvers_are_those_of_the_record(record):
     (ax,) = curves.swapped(record, live).axes
     for i, (name, accuracies) in enumerate(record["swapped"].items()):
         median, crosses = ax.lines[2 * i : 2 * i + 2]
-        np.testing.assert_allclose(median.get_ydata(), 100 * np.median(accuracies, 0))
-        np.testing.assert_allclose(crosses.get_ydata(), 100 * np.array(live[name]))
+        np.testing.assert_allclose(np.asarray(median.get_ydata()), 100 * np.median(accuracies, 0))
+        np.testing.assert_allclose(np.asarray(crosses.get_ydata()), 100 * np.array(live[name]))
 
 
 def test_an_order_is_named_beside_its_line():
