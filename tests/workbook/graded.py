@@ -1,6 +1,7 @@
 """What the tests of every chapter's exercises share: right answers of several forms pass, plausible wrong ones fail."""
 
 import io
+import re
 from collections.abc import Iterable, Sequence
 from contextlib import redirect_stdout
 from typing import Any
@@ -42,8 +43,8 @@ def tells(exercise: Exercise, said: str) -> bool:
     """Does the line hold the value that is asked, to three digits? Only of values, not of functions."""
     if exercise.inputs is not None or (right := numbers(exercise.right())) is None:
         return False
-    said = said.replace(exercise.name, "", 1)
-    return any(f"{value:.3g}" in said.split() for value in right.ravel().tolist())
+    told = re.findall(r"-?\d+(?:\.\d+)?(?:e[+-]\d+)?", said.replace(exercise.name, "", 1))
+    return any(f"{value:.3g}" in told for value in right.ravel().tolist())
 
 
 def every_exercise_is_graded(exercises: Exercises, tried: Iterable[str]) -> None:
