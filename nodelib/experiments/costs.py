@@ -4,7 +4,6 @@ Chen et al. (2018), Section 3, state O(L), O(L̃) and O(1) there; here they are 
 networks of MNIST and by chapter 3 live on small ones. Results are plain dictionaries, fit for a record.
 """
 
-import math
 import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -65,10 +64,19 @@ def _pass(part: nn.Module, z: Tensor) -> Job:
     return job
 
 
-def exponent(row: dict[str, list[float]], of: str) -> float:
-    """p of ``of`` ∝ depth^p over the last two depths of a row of ``growth``: near 1 where it is O(L), 0 where O(1)."""
-    (x0, x1), (y0, y1) = row["depth"][-2:], row[of][-2:]
-    return math.log(y1 / y0) / math.log(x1 / x0)
+def slope(row: dict[str, list[float]], of: str) -> float:
+    """What one more of depth adds to ``of`` between the last two depths of a row of ``growth``."""
+    return (row[of][-1] - row[of][-2]) / (row["depth"][-1] - row["depth"][-2])
+
+
+def held(model: nn.Module, x: Tensor, y: Tensor) -> dict[str, int]:
+    """Bytes of one iteration on one batch: what the graph keeps "stored" when the way back begins, and the "peak"."""
+    x = x.clone()  # of a slice, a view would count as all that it was sliced from
+    with unresolved_adjoints(), PeakMemory() as memory:
+        loss = F.cross_entropy(model(x), y)
+        stored = memory.now
+        torch.autograd.grad(loss, tuple(model.parameters()))
+    return {"stored": stored, "peak": memory.peak}
 
 
 def iteration_cost(model: nn.Module, x: Tensor, y: Tensor, repeats: int = 3) -> dict[str, Any]:
@@ -102,7 +110,8 @@ def peak_bytes(job: Job) -> int:
 
 
 def seconds(jobs: Sequence[Job], repeats: int) -> list[float]:
-    """The shortest wall time of each job; they take turns, so that a busy machine treats all alike."""
+    """The shortest time of each job; they take turns, so that a busy machine treats all alike. With one thread on a CPU
+    it is the processor's time, which other programs hardly lengthen; else what a clock on the wall says."""
     times: list[list[float]] = [[] for _ in jobs]
     for _ in range(repeats):
         for job, taken in zip(jobs, times, strict=True):
@@ -115,7 +124,8 @@ def seconds(jobs: Sequence[Job], repeats: int) -> list[float]:
 def _now() -> float:
     if torch.cuda.is_initialized():
         torch.cuda.synchronize()
-    return time.perf_counter()
+        return time.perf_counter()
+    return time.process_time() if torch.get_num_threads() == 1 else time.perf_counter()
 
 
 @contextmanager

@@ -26,6 +26,8 @@ BACKWARD: dict[str, dict[str, Any]] = {
     "VODE": {"method": "scipy:VODE"},  # Adams, as in the paper; its norm is one RMS over all of [z, a, dL/dθ]
 }
 LOSSES = ("mean", "unit")
+ROWS = ("forward", "backward", "batches")
+WHAT = ("solver", "loss", "tol", "batch")  # of a row: what was measured, not what came out
 
 
 def figure3(
@@ -37,15 +39,16 @@ def figure3(
     batches: Sequence[int] = (1,),
     reference: float = 1e-6,
     repeats: int = 3,
+    groups: int = 4,
 ) -> dict[str, Any]:
     """The numbers of panels a, b and c of Figure 3, of a trained ``net`` on images ``x`` with labels ``y``.
 
     ``forward`` and ``backward`` are the tolerances, relative and absolute, of ``forward_rows`` and ``backward_rows``;
-    ``batches`` the sizes for ``batch_rows``; ``reference`` the tolerance of ``exact``.
+    ``batches`` and ``groups`` those of ``batch_rows``; ``reference`` the tolerance of ``exact``.
 
     Returns "batch", "state" (the entries of z for one image), "parameters" (of f), "reference" (its "tol" and "nfe",
     how much z(1) and the gradient change from ten times that tolerance, and "rms" of dL/dz(1)); and the rows "forward",
-    "backward" and "batches".
+    "backward" and "batches". ``together`` makes one of several, each of other images.
     """
     truth, coarser = (exact(net, x, y, tol) for tol in (reference, 10 * reference))
     return {
@@ -61,7 +64,7 @@ def figure3(
         },
         "forward": forward_rows(net, x, truth, forward, repeats),
         "backward": backward_rows(net, x, y, truth, backward),
-        "batches": batch_rows(net, x, y, batches, reference=reference),
+        "batches": batch_rows(net, x, y, batches, reference=reference, groups=groups),
     }
 
 
@@ -140,17 +143,24 @@ def backward_rows(
     of dL/dθ, relative as that of z.
 
     The solvers are those of ``BACKWARD`` by the adjoint, and "checkpoint": dopri5 differentiated through its steps,
-    for which the scale of the loss is nothing. What it misses, the forward steps miss.
+    for which the scale of the loss is nothing. Its gradient is that of the loss as computed. Where it is among the
+    solvers, first, the rows of dopri5's adjoint say how far they are from it: "from_computed", relative, and "cosine".
     """
     rows = []
     for tol in tolerances:
+        computed = None
         for solver in solvers:
             way = odeint_checkpoint if solver == "checkpoint" else odeint_adjoint
             for loss in LOSSES[:1] if solver == "checkpoint" else LOSSES:
                 got = gradient(net, x, y, way, loss, rtol=tol, atol=tol, **BACKWARD.get(solver, {}))
-                row = {"nfe_forward": got.nfe_forward, "nfe_backward": got.nfe_backward}
-                error = relative(got.value, truth.value)
-                rows.append({"solver": solver, "loss": loss, "tol": tol, **row, "error": error})
+                row: dict[str, float] = {"nfe_forward": got.nfe_forward, "nfe_backward": got.nfe_backward}
+                row["error"] = relative(got.value, truth.value)
+                if solver == "checkpoint":
+                    computed = got.value
+                elif computed is not None and BACKWARD[solver]["method"] == "dopri5":
+                    row["from_computed"] = relative(got.value, computed)
+                    row["cosine"] = float(F.cosine_similarity(got.value, computed, dim=0))
+                rows.append({"solver": solver, "loss": loss, "tol": tol, **row})
     return rows
 
 
@@ -176,6 +186,19 @@ def batch_rows(
             means = {key: sum(r[key] for r in same) / len(same) for key in ("nfe_forward", "nfe_backward", "error")}
             rows.append({**same[0], **means, "batch": size})
     return rows
+
+
+def together(parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Several results of ``figure3``, for as many sets of images, as one: in each row the means of what was measured,
+    and under "all" the lists of it. What says what was measured ("solver", "loss", "tol", "batch") stays."""
+    same = {key: parts[0][key] for key in ("batch", "state", "parameters")}
+    rows = {key: [_mean(of) for of in zip(*(part[key] for part in parts), strict=True)] for key in ROWS}
+    return {**same, "reference": _mean([part["reference"] for part in parts]), **rows}
+
+
+def _mean(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    found = {key: [row[key] for row in rows] for key in rows[0] if key not in WHAT}
+    return {**rows[0], **{key: sum(values) / len(values) for key, values in found.items()}, "all": found}
 
 
 def ratio(row: Mapping[str, Any]) -> float:

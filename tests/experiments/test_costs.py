@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from nodelib.experiments import costs
-from nodelib.experiments.costs import exponent, growth, iteration_cost, middle, peak_bytes, seconds
+from nodelib.experiments.costs import growth, held, iteration_cost, middle, peak_bytes, seconds, slope
 from nodelib.models.odenet import ODENet, RKNet
 from nodelib.models.resnet import MLP, ResNet, parameter_count
 
@@ -29,12 +29,22 @@ def test_memory_grows_by_a_graph_by_a_state_or_not_at_all(grown):
     np.testing.assert_array_equal(by_way["adjoint"][1:], 0)
 
 
-def test_exponents_tell_linear_from_constant(grown):
+def test_a_slope_tells_linear_from_constant(grown):
     rows = grown["rows"]
-    assert exponent(rows["adjoint"], "bytes") == 0
-    assert 0.9 < exponent(rows["backprop"], "bytes") <= 1
-    assert 0.9 < exponent(rows["ResNet"], "bytes") <= 1
-    assert exponent({"depth": [1, 2, 4], "bytes": [5, 3, 12]}, "bytes") == 2
+    assert slope(rows["adjoint"], "bytes") == 0
+    assert slope(rows["checkpoint"], "bytes") == Z.nbytes / 4
+    assert slope(rows["ResNet"], "bytes") > 4 * Z.nbytes
+    assert slope({"depth": [1, 2, 4], "bytes": [5, 3, 12]}, "bytes") == 4.5
+
+
+def test_what_is_stored_is_what_the_way_back_needs():
+    torch.manual_seed(0)
+    x, y = torch.rand(4, 1, 8, 8), torch.tensor([1, 2, 3, 4])
+    none, two, four = (held(ResNet(blocks, 4, "small"), x, y) for blocks in (0, 2, 4))
+    assert none["stored"] < two["stored"] < four["stored"]
+    assert four["stored"] - two["stored"] == two["stored"] - none["stored"]
+    assert all(each["stored"] < each["peak"] for each in (none, two, four))
+    assert four["peak"] == iteration_cost(ResNet(4, 4, "small"), x, y, repeats=1)["bytes"]
 
 
 def test_a_block_of_rk4_evaluates_as_often_as_its_depth_says():
@@ -81,3 +91,11 @@ def test_jobs_take_turns_and_the_shortest_time_counts(monkeypatch):
     monkeypatch.setattr(costs, "_now", lambda: next(clock))
     assert seconds([lambda: calls.append("a"), lambda: calls.append("b")], 2) == [2, 1]
     assert calls == ["a", "b", "a", "b"]
+
+
+def test_one_thread_is_timed_by_the_processor(one_thread, monkeypatch):
+    monkeypatch.setattr(costs.time, "process_time", lambda: 7.0)
+    monkeypatch.setattr(costs.torch.cuda, "is_initialized", lambda: False)
+    assert costs._now() == 7
+    monkeypatch.setattr(costs.torch, "get_num_threads", lambda: 2)
+    assert costs._now() != 7

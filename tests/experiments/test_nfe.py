@@ -110,3 +110,28 @@ def test_the_numbers_of_figure_3(case):
     assert [len(numbers[key]) for key in ("forward", "backward", "batches")] == [4, 7, 4]
     assert 0 < numbers["reference"]["z_change"] < 1e-2
     assert numbers["reference"]["nfe"] % 6 == 2
+
+
+def test_the_adjoint_is_compared_with_the_gradient_of_the_computed_loss(case, rows):
+    net, x, y, _ = case
+    computed = gradient(net, x, y, odeint_checkpoint, rtol=1e-2, atol=1e-2).value
+    found = gradient(net, x, y, odeint_adjoint, rtol=1e-2, atol=1e-2, **nfe.BACKWARD["dopri5"]).value
+    (row,) = [r for r in rows if (r["solver"], r["loss"], r["tol"]) == ("dopri5", "mean", 1e-2)]
+    assert row["from_computed"] == relative(found, computed)
+    assert row["cosine"] == pytest.approx(float(found @ computed / found.norm() / computed.norm()))
+    assert {r["solver"] for r in rows if "from_computed" in r} == {"dopri5", "seminorm"}
+
+
+def test_several_results_are_averaged_and_kept():
+    def part(nfe_, error, seconds):
+        row = {"solver": "dopri5", "tol": 0.1, "nfe": nfe_, "error": error, "seconds": seconds}
+        same = {"batch": 4, "state": 8, "parameters": 3, "reference": {"tol": 1e-6, "nfe": 2 * nfe_, "rms": error}}
+        return {**same, "forward": [row], "backward": [], "batches": [{"batch": 1, **row}]}
+
+    both = nfe.together([part(14, 0.1, 1.0), part(20, 0.3, 2.0)])
+    (row,) = both["forward"]
+    assert (row["solver"], row["tol"], row["nfe"], row["error"]) == ("dopri5", 0.1, 17, pytest.approx(0.2))
+    assert row["all"] == {"nfe": [14, 20], "error": [0.1, 0.3], "seconds": [1.0, 2.0]}
+    assert both["batches"][0]["batch"] == 1
+    assert both["reference"]["all"]["nfe"] == [28, 40]
+    assert both["parameters"] == 3

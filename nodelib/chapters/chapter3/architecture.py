@@ -3,6 +3,7 @@
 from typing import Any
 
 import numpy as np
+import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Circle, FancyArrowPatch, FancyBboxPatch, Rectangle
@@ -10,8 +11,11 @@ from matplotlib.patches import Circle, FancyArrowPatch, FancyBboxPatch, Rectangl
 from nodelib.data.sample import mnist_sample
 from nodelib.models.odenet import ODENet
 from nodelib.models.resnet import ResNet, parameter_count
-from nodelib.numpy_ode import solve
+from nodelib.models.table1 import trained
+from nodelib.torch_ode import solve
 from nodelib.workbook.style import BLUE, GREY, INK, RED, book, text_colour
+
+from .numbers import RUN
 
 WIDTH, HEIGHT = 8.8, 3.8  # inches; so are all lengths below
 UPPER, MIDDLE, LOWER = 2.95, 1.9, 0.85  # the heights of ResNet, of what both share, of ODE-Net
@@ -19,6 +23,7 @@ LEFT, RIGHT = 4.0, 7.45  # where the lanes of the two begin and end
 STAGES = ((0.52, 28), (1.62, 26), (2.58, 13), (3.4, 6))  # a place in the stem, and the side of the images there
 LAYERS = ("conv\n3 × 3", "conv 4 × 4\nstride 2", "conv 4 × 4\nstride 2")
 SMALL = 8.8  # points
+IMAGE = 35  # of the sample
 
 
 def architecture() -> Figure:
@@ -34,12 +39,12 @@ def architecture() -> Figure:
         ax.axis("off")
         _stem(ax, f"stem: {parts['stem']:,} parameters")
         _head(ax, f"head:\n{parts['head']:,} parameters")
-        _lane(ax, UPPER, BLUE, f"ResNet: {blocks} blocks of {parts['body'] // blocks:,} parameters, h ← h + g(h)")
-        _lane(ax, LOWER, RED, f"ODE-Net: one field of {field:,} parameters, dz/dt = f(t, z)")
+        _lane(ax, UPPER, RED, f"ResNet: {blocks} blocks of {parts['body'] // blocks:,} parameters, h ← h + g(h)")
+        _lane(ax, LOWER, BLUE, f"ODE-Net: one field of {field:,} parameters, dz/dt = f(t, z)")
         _text(ax, ((LEFT + RIGHT) / 2, MIDDLE), "the two differ here, and nowhere else", color="#666666")
         _blocks(ax, blocks)
         _flow(ax)
-        for y, colour, net in ((UPPER, BLUE, resnet), (LOWER, RED, odenet)):
+        for y, colour, net in ((UPPER, RED, resnet), (LOWER, BLUE, odenet)):
             _text(ax, (8.15, y), f"in all\n{parameter_count(net):,}", color=text_colour(colour), fontsize=10)
     return fig
 
@@ -55,7 +60,7 @@ def _arrow(ax: Axes, start: tuple[float, float], end: tuple[float, float], colou
 
 def _stem(ax: Axes, text: str) -> None:
     """The image and the three stacks of images that the convolutions make of it, each to scale."""
-    digit = mnist_sample().x[35, 0].numpy()
+    digit = mnist_sample().x[IMAGE, 0].numpy()
     for (x, side), (before, pixels) in zip(STAGES[1:], STAGES, strict=False):
         _arrow(ax, (before + 0.015 * pixels + 0.06, MIDDLE), (x - 0.015 * side - 0.04, MIDDLE))
     for i, (x, pixels) in enumerate(STAGES):
@@ -101,30 +106,42 @@ def _blocks(ax: Axes, count: int) -> None:
         ax.plot([start, start, box], [y, y + 0.36, y + 0.36], "-", color=INK, lw=1.1)
         ax.plot([box + 0.26, x], [y + 0.36, y + 0.36], "-", color=INK, lw=1.1)
         _arrow(ax, (x, y + 0.36), (x, y + 0.07), INK, lw=1.1)
-        ax.add_patch(Rectangle((box, y + 0.23), 0.26, 0.26, facecolor="white", edgecolor=BLUE, lw=1.4, zorder=3))
+        ax.add_patch(Rectangle((box, y + 0.23), 0.26, 0.26, facecolor="white", edgecolor=RED, lw=1.4, zorder=3))
         _text(ax, (box + 0.13, y + 0.355), f"$g_{i + 1}$", zorder=4)
         ax.add_patch(Circle((x, y), 0.07, facecolor="white", edgecolor=INK, lw=1.1, zorder=3))
         ax.plot([x - 0.04, x + 0.04, np.nan, x, x], [y, y, np.nan, y - 0.04, y + 0.04], "-", color=INK, lw=1, zorder=4)
 
 
+@torch.no_grad()
+def _solved() -> tuple[np.ndarray, np.ndarray]:
+    """The score of the right class for the image in the stem, (n, 2) with its t: along the exact path of the trained
+    ODE-Net, and at dopri5's evaluations of its field."""
+    stem, block, head = trained(RUN)  # type: ignore[misc]
+    images, evaluated = mnist_sample(), []
+
+    def score(z: torch.Tensor) -> float:
+        return float(head(z[IMAGE : IMAGE + 1])[0, images.y[IMAGE]])
+
+    def field(t: torch.Tensor, z: torch.Tensor) -> torch.Tensor:
+        evaluated.append((float(t), score(z)))
+        return block.field(t, z)
+
+    start, times = stem(images.x), np.linspace(0, 1, 41)
+    solve(field, start, (0.0, 1.0), **block.settings)
+    exact = solve(block.field, start, times, rtol=1e-5, atol=1e-5).y
+    return np.array([(t, score(z)) for t, z in zip(times, exact, strict=True)]), np.array(evaluated)
+
+
 def _flow(ax: Axes) -> None:
-    """A solution with the places where dopri5 evaluated its field: a real solve, of a field with one component."""
-    seen = []
-
-    def field(t: float, z: np.ndarray) -> np.ndarray:
-        seen.append((t, z[0]))
-        return 2 * np.cos(5 * t) - z
-
-    t = np.linspace(0, 1, 200)
-    z = solve(field, np.array([0.0]), t, rtol=1e-3, atol=1e-3).y[:, 0]
-    times, states = np.array(seen).T
-    middle, scale = (z.max() + z.min()) / 2, 0.45 / np.ptp(z)
+    """A solution with the places where dopri5 evaluated its field: a real solve, by the network trained on MNIST."""
+    (t, z), (times, states) = (points.T for points in _solved())
+    middle, scale = (z.max() + z.min()) / 2, 0.45 / max(np.ptp(z), np.ptp(states))
 
     def place(t: Any, z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         return LEFT + 0.15 + (RIGHT - LEFT - 0.3) * t, LOWER + 0.06 + scale * (z - middle)
 
-    ax.plot(*place(t, z), "-", color=RED, lw=2)
+    ax.plot(*place(t, z), "-", color=BLUE, lw=2)
     ax.plot(*place(times, states), "o", color=INK, ms=3.6)
     for s in (0, 1):
         _text(ax, (LEFT + 0.3 + (RIGHT - LEFT - 0.6) * s, LOWER - 0.33), f"t = {s}")
-    _text(ax, ((LEFT + RIGHT) / 2, LOWER - 0.33), f"dots: a solver's {len(seen)} evaluations of f")
+    _text(ax, ((LEFT + RIGHT) / 2, LOWER - 0.33), f"dots: the solver's {len(times)} evaluations of f")

@@ -11,7 +11,7 @@ from matplotlib.patches import Rectangle
 from nodelib.data.sample import COLUMNS, mnist_sample_numbers
 from nodelib.workbook.controls import wide_slider
 from nodelib.workbook.live import Live, counted
-from nodelib.workbook.style import BLUE, GREY, INK, ORANGE, PURPLE, RED, book, label, moving, plain_ticks, text_colour
+from nodelib.workbook.style import INK, LOOKS, book, label, look, moving, plain_ticks
 
 from .architecture import architecture
 from .numbers import (
@@ -28,12 +28,8 @@ from .numbers import (
 
 __all__ = ["architecture", "describe", "other_solvers"]
 
-LOOK = {
-    "euler": (RED, ":", "D"),
-    "midpoint": (ORANGE, "-.", "^"),
-    "rk4": (PURPLE, "--", "s"),
-    "dopri5": (BLUE, "-", "o"),
-}
+PALE = "#999999"  # what stands behind
+HALO = {"boxstyle": "round,pad=0.15", "facecolor": "white", "edgecolor": "none", "alpha": 0.7}
 # A hard image: Euler's two steps miss what four of them find.
 START = {"solver": "euler", "level": 1, "image": 23}
 
@@ -90,12 +86,12 @@ def _errors(ax: Any, record: dict[str, Any]) -> Callable[[Moment], None]:
     """Test error against evaluations, one line a solver, and a ring around the present setting."""
     exact = 100 * (1 - record["exact"]["accuracy"])
     errors = [100 * (1 - row["accuracy"]) for row in record["rows"]]
-    ax.axhline(exact, color=GREY, lw=1.2)
-    label(ax, f"a tight solve: {exact:.2f} %", (105, exact), shift=(0, -11), ha="right", fontsize=9)
-    for solver, (colour, style, marker) in LOOK.items():
+    ax.axhline(exact, color=INK, lw=1.2)
+    label(ax, f"a tight solve: {exact:.2f} %", (64, exact), shift=(0, -14), ha="right", fontsize=9)
+    for solver in SOLVERS:
         own = [(row["nfe"], 100 * (1 - row["accuracy"])) for row in record["rows"] if row["solver"] == solver]
-        ax.loglog(*np.transpose(own), linestyle=style, marker=marker, color=colour, label=solver)
-    ax.set(xlabel="evaluations of f", ylabel="test error (%)", xlim=(0.8, 110), ylim=(exact / 1.5, 1.4 * max(errors)))
+        ax.loglog(*np.transpose(own), **look(solver, points=True), label=solver)
+    ax.set(xlabel="evaluations of f", ylabel="test error (%)", xlim=(0.85, 75), ylim=(exact / 1.5, 1.4 * max(errors)))
     ax.set_title(f"all {record['images']:,} test images" if "images" in record else "test images")
     plain_ticks(ax.xaxis, [1, 2, 4, 8, 16, 32, 64])
     ticks = [tick for tick in (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100) if exact / 1.5 < tick < 1.4 * max(errors)]
@@ -124,7 +120,7 @@ def _digit(ax: Any, digits: Digits) -> Callable[[Moment], None]:
         picture.set_data(digits.images.x[m.image, 0].numpy())
         above.set_text(f"a {m.label}: test image {places[m.image]:,}" if m.image < len(places) else f"a {m.label}")
         below.set_text(f"read as {m.said[m.image]}, {m.path.says[-1, m.image].max():.0%}")
-        below.set_color(INK if m.said[m.image] == m.label else text_colour(RED))
+        below.set_fontweight("normal" if m.said[m.image] == m.label else "bold")
 
     return move
 
@@ -138,27 +134,29 @@ def _sheet(ax: Any, digits: Digits) -> Callable[[Moment], None]:
     sheet = sheet.reshape(rows, COLUMNS, side, side).swapaxes(1, 2).reshape(rows * side, -1)
     ax.imshow(sheet, cmap="gray_r", vmin=0, vmax=1, extent=(0, COLUMNS, rows, 0))
     ax.axis("off")
-    ax.set_title("misread: red", fontsize=9.5)
+    ax.set_title("misread: crossed out", fontsize=9.5)
     wrong = [
-        ax.add_patch(Rectangle((i % COLUMNS, i // COLUMNS), 1, 1, color=RED, alpha=0.45, lw=0, animated=True))
+        ax.plot([i % COLUMNS + 0.1, i % COLUMNS + 0.9], [i // COLUMNS + 0.9, i // COLUMNS + 0.1], "-", color=INK,
+                lw=1.6, animated=True)[0]
         for i in range(len(x))
-    ]
+    ]  # fmt: skip
     frame = ax.add_patch(Rectangle((0, 0), 1, 1, fill=False, edgecolor=INK, lw=1.6, animated=True, zorder=3))
 
     def move(m: Moment) -> None:
-        for patch, said, digit in zip(wrong, m.said, digits.images.y.tolist(), strict=True):
-            patch.set_visible(said != digit)
+        for stroke, said, digit in zip(wrong, m.said, digits.images.y.tolist(), strict=True):
+            stroke.set_visible(said != digit)
         frame.set_xy((m.image % COLUMNS, m.image // COLUMNS))
 
     return move
 
 
 def _plane(ax: Any, digits: Digits, points: np.ndarray) -> Callable[[Moment], None]:
-    """All exact paths in grey, with their digits at the ends; the chosen one's, exact and by the solver's steps."""
-    paths = digits.exact.plane
-    ax.plot(*paths.transpose(2, 0, 1), "-", color=GREY, lw=0.7, alpha=0.7)
-    for end, digit in zip(paths[-1], digits.images.y.tolist(), strict=True):
-        ax.text(*end, str(digit), fontsize=8, color="#555555", ha="center", va="center")
+    """All exact paths, pale, with a digit where those of one class end; the chosen one's, exact and by the solver."""
+    paths, classes = digits.exact.plane, digits.images.y.numpy()
+    ax.plot(*paths.transpose(2, 0, 1), "-", color=PALE, lw=0.7, alpha=0.7)
+    for digit in np.unique(classes):
+        middle = np.median(paths[-1][classes == digit], axis=0)
+        ax.text(*middle, str(digit), fontsize=10, color="#555555", ha="center", va="center", bbox=HALO)
     points = np.concatenate([points, paths])
     low, high = points.min((0, 1)), points.max((0, 1))
     room = 0.06 * (high - low)
@@ -166,8 +164,8 @@ def _plane(ax: Any, digits: Digits, points: np.ndarray) -> Callable[[Moment], No
     ax.set(xlabel="ten scores, first principal component", ylabel="second", title="digits on their way from t = 0 to 1")
     exact = moving(ax, "-", color=INK, lw=2)
     lines = {
-        solver: moving(ax, marker + style, color=colour, lw=1.6, ms=6, mec="white")
-        for solver, (colour, style, marker) in LOOK.items()
+        solver: ax.plot([], [], animated=True, lw=1.6, ms=6, mec="white", **look(solver, points=True))[0]
+        for solver in SOLVERS
     }
 
     def move(m: Moment) -> None:
@@ -180,16 +178,15 @@ def _plane(ax: Any, digits: Digits, points: np.ndarray) -> Callable[[Moment], No
 
 def _says(ax: Any, record: dict[str, Any]) -> Callable[[Moment], None]:
     """What the head would say at t of the true digit and of the strongest other, exact and at the solver's steps."""
-    stopped = record["stopped"]
-    ax.plot(stopped["t"], stopped["accuracy"], "--", color=GREY, lw=1.4, label="accuracy, all")
-    looks = ((BLUE, "-", "o"), (ORANGE, "-.", "s"))
-    lines = [moving(ax, style, color=colour, lw=1.8) for colour, style, _ in looks]
-    dots = [moving(ax, mark, color=colour, ms=6, mec="white") for colour, _, mark in looks]
-    names = [label(ax, "", (1, 0), colour, shift=(7, 0), animated=True, fontsize=11) for colour, _, _ in looks]
-    ax.plot([], [], "-", color=INK, label="this one, exact")
-    ax.plot([], [], "o", color=INK, ms=5, label="solver")
-    ax.legend(loc="upper left", ncols=3, fontsize=9, handlelength=1.6, columnspacing=1.0, borderaxespad=0)
-    ax.set(xlabel="t", ylabel="probability", title="what the head says at t", xlim=(-0.03, 1.12), ylim=(-0.04, 1.2))
+    stopped, styles = record["stopped"], ("-", "--")
+    ax.plot(stopped["t"], stopped["accuracy"], ":", color=PALE, lw=1.6, label="all images right")
+    lines = [moving(ax, style, color=INK, lw=1.8) for style in styles]
+    dots = [moving(ax, mark, ms=6, mec="white") for mark in "os"]
+    names = [label(ax, "", (1, 0), shift=(7, 0), animated=True, fontsize=11) for _ in styles]
+    ax.plot([], [], "-", color=INK, label="true digit")
+    ax.plot([], [], "--", color=INK, label="strongest other")
+    ax.legend(loc="upper left", ncols=3, fontsize=8.5, handlelength=1.8, columnspacing=1.0, borderaxespad=0)
+    ax.set(xlabel="t", ylabel="probability", title="what the head says at t", xlim=(-0.02, 1.06), ylim=(-0.04, 1.2))
     ax.set_yticks([0, 0.25, 0.5, 0.75, 1])
     ax.set_xticks([0, 0.25, 0.5, 0.75, 1], ["0", "¼", "½", "¾", "1"])
 
@@ -199,7 +196,11 @@ def _says(ax: Any, record: dict[str, Any]) -> Callable[[Moment], None]:
         for digit, line, points, name in zip((m.label, other), lines, dots, names, strict=True):
             line.set_data(m.exact.t, says[:, digit])
             points.set_data(m.path.t, m.path.says[:, m.image, digit])
+            points.set_color(LOOKS[m.solver].colour)
             name.set_text(str(digit))
-            name.xy = 1, says[-1, digit]
+        low, high = sorted((says[-1, m.label], says[-1, other]))
+        near = max(0.0, 0.13 - (high - low)) / 2  # the two names stand clear of each other
+        for digit, name in zip((m.label, other), names, strict=True):
+            name.xy = 1, says[-1, digit] + (near if says[-1, digit] == high else -near)
 
     return move

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from nodelib.chapters.chapter3 import numbers
-from nodelib.chapters.chapter3.explorers import LOOK, architecture, describe, other_solvers
+from nodelib.chapters.chapter3.explorers import architecture, describe, other_solvers
 from nodelib.chapters.chapter3.numbers import (
     LEVELS,
     SOLVERS,
@@ -29,6 +29,7 @@ from nodelib.data.images import Images
 from nodelib.data.sample import mnist_sample
 from nodelib.models.odenet import ODENet
 from nodelib.models.resnet import ResNet, parameter_count
+from nodelib.workbook.style import LOOKS
 
 IMAGES = Images(*(part[::4] for part in mnist_sample()))  # 13 of the fifty
 
@@ -185,11 +186,13 @@ def test_the_explorer_follows_its_controls(live, digits, record):
                     errors.lines[-1].get_xydata(), [[m.row["nfe"], 100 * (1 - m.row["accuracy"])]]
                 )
                 np.testing.assert_array_equal(digit.images[0].get_array(), IMAGES.x[image, 0])
-                wrong = [patch.get_visible() for patch in sheet.patches[:-1]]
+                wrong = [stroke.get_visible() for stroke in sheet.lines]
                 assert wrong == (m.said != IMAGES.y.numpy()).tolist()
                 assert sheet.patches[-1].get_xy() == (image % 5, image // 5)
-                own = {line.get_color(): np.asarray(line.get_xydata()) for line in plane.lines[-len(SOLVERS) :]}
-                np.testing.assert_array_equal(own.pop(LOOK[solver][0]), m.path.plane[:, image])
+                lines = dict(zip(SOLVERS, plane.lines[-len(SOLVERS) :], strict=True))
+                assert [line.get_color() for line in lines.values()] == [LOOKS[name].colour for name in SOLVERS]
+                own = {name: np.asarray(line.get_xydata()) for name, line in lines.items()}
+                np.testing.assert_array_equal(own.pop(solver), m.path.plane[:, image])
                 assert all(len(points) == 0 for points in own.values())
                 np.testing.assert_array_equal(says.lines[1].get_ydata(), m.exact.says[:, image, m.label])
                 np.testing.assert_array_equal(says.lines[3].get_ydata(), m.path.says[:, image, m.label])

@@ -9,8 +9,9 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 
-from nodelib.chapters.chapter3.figures import SOLVER_LOOK, figure3, growth, price_of_half
-from nodelib.experiments.nfe import LOSSES, ratio
+from nodelib.chapters.chapter3.figures import SOLVER_LOOK, WAY_LOOK, apart, figure3, growth, price_of_half
+from nodelib.experiments.nfe import LOSSES, ratio, together
+from nodelib.workbook.style import INK
 
 TOLERANCES = (1e-1, 1e-2, 1e-3)
 LOG = {"epoch": [0.5, 1.0, 1.5, 2.0], "nfe_forward": [20.0, 21.5, 23.0, 26.0], "nfe_backward": [14.0, 16.0, 18.5, 20.0]}
@@ -74,7 +75,8 @@ def test_figure_3_shows_its_numbers(numbers):
     for (solver, loss), points in shown.items():
         rows = [row for row in numbers["backward"] if (row["solver"], row["loss"]) == (solver, loss)]
         np.testing.assert_array_equal(points, [[row["nfe_forward"], row["nfe_backward"]] for row in rows])
-    for line, factor in zip(back.lines, (1, 0.5), strict=False):
+    diagonals = [line for line in back.lines if to_rgba(line.get_color()) == to_rgba(INK)]
+    for line, factor in zip(diagonals, (1, 0.5), strict=True):
         x, y = np.asarray(line.get_data())
         np.testing.assert_allclose(y, factor * x)
     for line, key in zip(training.lines, ("nfe_forward", "nfe_backward"), strict=True):
@@ -83,7 +85,8 @@ def test_figure_3_shows_its_numbers(numbers):
 
 
 def test_the_line_of_panel_b_has_the_time_of_an_evaluation(numbers):
-    fitted = [line for line in figure3(numbers, LOG).axes[1].lines if line.get_marker() == "None"]
+    fitted = [line for line in figure3(numbers, LOG).axes[1].lines if line.get_xdata()[0] == 0]  # type: ignore[index]
+    assert len(fitted) == 2
     for line in fitted:
         (x0, x1), (y0, y1) = np.asarray(line.get_data())
         assert (x0, y0) == (0, 0)
@@ -105,19 +108,42 @@ def test_the_price_shows_its_numbers(numbers):
     assert len(half) == 1
 
 
-def test_growth_names_each_curve_with_its_slope():
+def test_growth_names_each_line_with_what_one_more_adds():
     depth = [4, 8, 16]
-    powers = {"ResNet": (1, 1), "backprop": (1, 1.1), "checkpoint": (0.25, 1.05), "adjoint": (0, 1)}
+    added = {"ResNet": (2, 1), "backprop": (3, 1.5), "checkpoint": (0.25, 2), "adjoint": (0, 3)}
     rows = {
-        way: {"depth": depth, "bytes": [2e6 * n**p for n in depth], "seconds": [1e-3 * n**q for n in depth]}
-        for way, (p, q) in powers.items()
+        way: {"depth": depth, "bytes": [1e6 * (5 + b * n) for n in depth], "seconds": [1e-3 * s * n for n in depth]}
+        for way, (b, s) in added.items()
     }
     fig = growth({"batch": 8, "shape": [4, 4, 4], "rows": rows})
-    memory, time = fig.axes
-    for ax, i, size in ((memory, 0, 2.0), (time, 1, 1.0)):
+    for i, ax in enumerate(fig.axes):
         names = [text.get_text() for text in ax.texts]
-        assert [name.split("{")[1].split("}")[0] for name in names] == [f"{p[i]:.2f}" for p in powers.values()]
-        for line, p in zip(ax.lines, powers.values(), strict=True):
-            np.testing.assert_allclose(np.asarray(line.get_ydata()), [size * n ** p[i] for n in depth])
-    assert names[0].startswith("ResNet")
+        assert [name.split("+ ")[1] for name in names] == [f"{each[i]:.2g} each" for each in added.values()]
+        for line, way in zip(ax.lines, WAY_LOOK, strict=True):
+            expected = [(5 if i == 0 else 0) + added[way][i] * n for n in depth]
+            np.testing.assert_allclose(np.asarray(line.get_ydata()), expected)
+        assert ax.get_xlim()[1] == depth[-1]
+        assert names[0].startswith("ResNet")
     assert overlaps(fig) == []
+
+
+def test_means_have_a_bar_from_the_least_to_the_most(numbers):
+    def doubled(row):
+        return {key: 2 * value if key in ("error", "nfe", "seconds") else value for key, value in row.items()}
+
+    other = {key: [doubled(row) for row in numbers[key]] for key in ("forward", "backward", "batches")}
+    same = {"state": 1, "parameters": 1, "reference": {}}
+    both = together([{**numbers, **same}, {**numbers, **other, **same}])
+    ax = figure3(both, LOG).axes[0]
+    bars = [np.asarray(line.get_xydata()) for line in ax.lines if line.get_marker() == "None"]
+    row = numbers["forward"][0]
+    upright = [bar for bar in bars if bar[0, 0] == bar[1, 0] == 1.5 * row["nfe"]]
+    np.testing.assert_allclose(upright[0][:, 1], [row["error"], 2 * row["error"]])
+    assert overlaps(figure3(both, LOG)) == overlaps(price_of_half(both)) == []
+
+
+def test_heights_are_kept_apart():
+    assert apart([0.1, 0.5], 0.2) == [0.1, 0.5]
+    moved = apart([0.5, 0.5, 0.9, 0.52], 0.1)
+    assert np.all(np.diff(sorted(moved)) > 0.0999)
+    assert moved[2] == 0.9

@@ -1,0 +1,68 @@
+"""The small networks of chapter 3, trained from many seeds on 8 × 8 digits, and tested with other solvers.
+
+    python figures/small_digits.py                 ten seeds, about four minutes on one CPU core
+    python figures/small_digits.py --seeds 20      more
+
+Each seed is saved when it is done, so that the same command goes on where it was interrupted. No data are fetched: the
+digits come with scikit-learn. Leaves figures/records/small_digits.json.
+"""
+
+import argparse
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from nodelib.chapters.chapter3 import small
+from nodelib.data.digits import digits
+from nodelib.experiments import records
+from nodelib.experiments.costs import unresolved_adjoints
+from nodelib.experiments.memory import keep_freed_memory
+
+STATES = Path(__file__).parent / "states"  # not in git
+
+
+def seed_of(seed: int, state: Path) -> dict[str, Any]:
+    """All networks from one seed, from ``state`` where they were trained before."""
+    if state.exists():
+        return json.loads(state.read_text(encoding="utf-8"))
+    started, test = time.perf_counter(), digits()[1]
+    with unresolved_adjoints():
+        nets = {name: small.run(name, seed) for name in small.NETWORKS}
+    logs = {name: {k: v for k, v in log._asdict().items() if k != "seconds"} for name, (_, log) in nets.items()}
+    swapped = {
+        solver: [small.tested(nets[name][0], other, test) for other in small.SOLVERS]
+        for solver, name in small.SWAPPED.items()
+    }
+    found = {"logs": logs, "swapped": swapped, "seconds": time.perf_counter() - started}
+    state.parent.mkdir(exist_ok=True)
+    state.write_text(json.dumps(found), encoding="utf-8")
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seeds", type=int, default=10, help="how many, from 0")
+    a = parser.parse_args()
+    keep_freed_memory()
+    torch.set_num_threads(1)
+    found = []
+    for seed in range(a.seeds):
+        found.append(seed_of(seed, STATES / f"small_digits_{seed}.json"))
+        print(seed, {name: round(log["test_error"][-1], 3) for name, log in found[-1]["logs"].items()}, flush=True)
+    numbers = {
+        "seeds": a.seeds,
+        "settings": small.SETTINGS._asdict(),
+        "solvers": list(small.SOLVERS),
+        **{key: {name: [one[key][name] for one in found] for name in found[0][key]} for key in ("logs", "swapped")},
+    }
+    seconds = sum(one["seconds"] for one in found)
+    records.write("small_digits", numbers, seconds, records.describe_device("cpu"))
+    for seed in range(a.seeds):
+        (STATES / f"small_digits_{seed}.json").unlink()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,93 @@
+"""The small networks of chapter 3, on 8 × 8 digits: trained while one reads; ten seeds by figures/small_digits.py."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from nodelib.data.digits import digits
+from nodelib.data.images import Images
+from nodelib.experiments import records
+from nodelib.experiments.training import Log, Settings, error, train
+from nodelib.models.odenet import ODENet, RKNet
+from nodelib.models.resnet import MLP, ResNet, parameter_count
+from nodelib.workbook.table import Table
+
+SETTINGS = Settings(epochs=5, batch=64, lr=0.3, crop=0, logs=4)
+SOLVERS: dict[str, dict[str, Any]] = {
+    **{f"Euler {n}": {"method": "euler", "options": {"step_size": 1 / n}} for n in (1, 2, 4, 8, 16, 32)},
+    "dopri5": {"method": "dopri5", "rtol": 1e-2, "atol": 1e-2},
+}
+TOLERANCE = 1e-2  # of RK-Net and ODE-Net, in training
+NETWORKS: dict[str, Callable[[], nn.Module]] = {
+    "MLP": lambda: MLP(8, 64),
+    "ResNet": lambda: ResNet(6, 16, "small"),
+    "RK-Net": lambda: RKNet(16, "small", tol=TOLERANCE),
+    "ODE-Net": lambda: ODENet(16, "small", tol=TOLERANCE),
+    "Euler 1": lambda: ODENet(16, "small", "backprop", **SOLVERS["Euler 1"]),
+    "Euler 2": lambda: ODENet(16, "small", "backprop", **SOLVERS["Euler 2"]),
+}
+SWAPPED = {"Euler 1": "Euler 1", "Euler 2": "Euler 2", "dopri5": "RK-Net"}  # trained with -> the network
+
+
+def run(name: str, seed: int = 0) -> tuple[nn.Module, Log]:
+    """Train one of ``NETWORKS`` from this seed; the network and its log."""
+    torch.manual_seed(seed)
+    net = NETWORKS[name]()
+    return net, train(net, *digits(), SETTINGS._replace(seed=seed), progress=False)
+
+
+def tested(net: Any, solver: str, images: Images) -> float:
+    """The share of ``images`` that ``net`` classifies rightly with another of ``SOLVERS`` than it was trained with."""
+    own, net.body.settings = net.body.settings, SOLVERS[solver]
+    try:
+        return 1 - error(net, images)
+    finally:
+        net.body.settings = own
+
+
+@torch.no_grad()
+def classes(block: Callable[..., Tensor], net: Any, n: int, images: Images) -> Tensor:
+    """The class of each image, where ``block(field, z, n)`` takes z from 0 to 1 in n steps: exercise 3.3."""
+    stem, body, head = net
+
+    def field(t: Any, z: Tensor) -> Tensor:
+        return body.field(torch.as_tensor(t, dtype=z.dtype), z)
+
+    return head(block(field, stem(images.x), n)).argmax(1)
+
+
+def last_errors(record: dict[str, Any]) -> dict[str, np.ndarray]:
+    """The test error after the last epoch in per cent, name -> one a seed."""
+    return {name: 100 * np.array([log["test_error"][-1] for log in logs]) for name, logs in record["logs"].items()}
+
+
+def difference(record: dict[str, Any], first: str, second: str) -> tuple[float, float, int]:
+    """How much more per cent ``first`` gets wrong than ``second``, seed by seed: the mean, its standard error, and in
+    how many seeds it is more."""
+    found = last_errors(record)
+    gaps = found[first] - found[second]
+    return float(gaps.mean()), float(gaps.std(ddof=1) / np.sqrt(len(gaps))), int((gaps > 0).sum())
+
+
+def results(record: dict[str, Any], logs: dict[str, Log]) -> Table:
+    """The four networks: parameters, test errors of the recorded seeds, and evaluations of this run."""
+    rows = []
+    for name, log in logs.items():
+        wrong = last_errors(record)[name]
+        rows.append((
+            name,
+            f"{parameter_count(NETWORKS[name]()):,}",
+            f"{wrong.mean():.1f} % ({wrong.min():.1f} to {wrong.max():.1f})",
+            f"{log.nfe_forward[-1]:.0f} + {log.nfe_backward[-1]:.0f}" if log.nfe_forward[-1] else "–",
+        ))  # fmt: skip
+    header = ("", "parameters", "test error, mean and range of ten seeds", "evaluations, forward + back")
+    return Table(header, rows)
+
+
+def recorded() -> dict[str, Any]:
+    """The record of figures/small_digits.py: "logs", name -> a log for each seed, and "swapped", trained with -> for
+    each seed the accuracies with each of ``SOLVERS``."""
+    return records.read("small_digits")

@@ -1,0 +1,293 @@
+"""Chapter 3's checks: right answers in several forms pass, plausible wrong ones fail and are told why."""
+
+import numpy as np
+import pytest
+import torch
+
+from nodelib.chapters.chapter3.exercises import EXERCISES, usable
+from nodelib.chapters.chapter3.exercises_solvers import fools
+from tests.workbook.graded import every_exercise_is_graded, graded, line
+
+GRADED = {}
+
+
+def field_a(c, k):
+    return 2 * ((c + 1) * c * k * k + c), 6 * c
+
+
+GRADED["3.1 Count"] = (
+    [
+        lambda c, k: 2 * ((c + 1) * c * k**2 + c) + 6 * c,
+        lambda c, k: 2 * c * (k * k * (c + 1) + 1) + 3 * (c + c),
+        lambda c, k: float(sum([(c + 1) * c * k * k, c, c, c] * 2) + 2 * c),
+        lambda c, k: np.int64(2 * c * c * k * k + 2 * c * k * k + 8 * c),
+        lambda c, k: sum(p.numel() for p in torch.nn.Conv2d(c + 1, c, k).parameters()) * 2 + 6 * c,
+    ],
+    [
+        (field_a, "array of shape"),
+        (lambda c, k: 2 * (c * c * k * k + c) + 6 * c, "The clock is a channel"),
+        (lambda c, k: 2 * (c + 1) * c * k * k + 6 * c, "2 c too few"),
+        (lambda c, k: 2 * ((c + 1) * c * 9 + c) + 6 * c, "does not depend on k"),
+        (lambda c, k: 4160 + 74_112, ""),
+        (lambda c, k: 2 * ((c + 1) * c * k * k + c), "norms are missing"),
+    ],
+)
+
+GRADED["3.2 A block as a field"] = (
+    [
+        lambda block, n, t, z: n * (block(z) - z),
+        lambda block, n, t, z: (block(z) - z) / (1 / n),
+        lambda block, n, t, z: n * block(z) - n * z,
+        lambda block, n, t, z: torch.tensor(n * (block(z) - z)),
+    ],
+    [
+        (lambda block, n, t, z: block(z) - z, "undoes"),
+        (lambda block, n, t, z: (z - block(z)) * n, "sign"),
+        (lambda block, n, t, z: (block(z) - z) / n, ""),
+        (lambda block, n, t, z: block(z), "where the block leads"),
+        (lambda block, n, t, z: lambda t, z: block(z) - z, ""),
+        (lambda block: lambda t, z: block(z) - z, "4 arguments"),
+        (lambda block, n, t, z: 6 * (block(z) - z), ""),
+    ],
+)
+
+
+def while_loop(field, z, n):
+    t = 0.0
+    while t < 1 - 1e-9:
+        z = z + field(t, z) * (1 / n)
+        t += 1 / n
+    return z
+
+
+def in_place(field, z, n):
+    for t in np.linspace(0, 1, n + 1)[:-1]:
+        z += np.diff(np.linspace(0, 1, n + 1))[0] * field(t, z)
+    return z
+
+
+def with_tensor_times(field, z, n):
+    for t in torch.arange(n) / n:
+        z = z + field(t.double(), z) / n
+    return z
+
+
+def runge_kutta(field, z, n):
+    for k in range(n):
+        half = z + field(k / n, z) / (2 * n)
+        z = z + field((k + 0.5) / n, half) / n
+    return z
+
+
+def path(field, z, n):
+    states = [z]
+    for k in range(n):
+        states.append(states[-1] + field(k / n, states[-1]) / n)
+    return np.array(states)
+
+
+GRADED["3.3 From memory"] = (
+    [while_loop, in_place, with_tensor_times, lambda field, z, n: path(field, z, n)[-1]],
+    [
+        (path, "where"),
+        (runge_kutta, "n blocks"),
+        (lambda field, z, n: z + field(0, z), ""),
+        (lambda field, z, n: [z := z + field(k, z) for k in range(n)][-1], ""),
+        (lambda field, z, n: [z := z + field(0, z) / n for _ in range(n)][-1], "time 0 again"),
+        (lambda field, z, n: [z := z + field((k + 1) / n, z) / n for k in range(n)][-1], "end of each step"),
+        (lambda field, z, n: [z := z + field(k / 6, z) / 6 for k in range(6)][-1], ""),
+        (lambda z, field, n: z + field / n, ""),
+    ],
+)
+
+GRADED["3.4 Is it a difference?"] = (
+    [
+        lambda p, q, n: abs(p - q) / np.sqrt(p * (1 - p) / n + q * (1 - q) / n),
+        lambda p, q, n: abs(p - q) / np.hypot(np.sqrt(p * (1 - p) / n), np.sqrt(q * (1 - q) / n)),
+        lambda p, q, n: np.sqrt(n) * np.abs(q - p) / (p - p**2 + q - q**2) ** 0.5,
+        lambda p, q, n: torch.tensor(abs(p - q), dtype=torch.float64) / ((p * (1 - p) + q * (1 - q)) / n) ** 0.5,
+    ],
+    [
+        (lambda p, q, n: abs(p - q) / np.sqrt((p + q) / n), "1 - p"),
+        (lambda p, q, n: (p - q) / np.sqrt((p * (1 - p) + q * (1 - q)) / n), "absolute"),
+        (lambda p, q, n: abs(p - q) / np.sqrt((p * (1 - p) + q * (1 - q)) / 10_000), "not every test set"),
+        (lambda p, q, n: abs(p - q) / (np.sqrt(p * (1 - p) / n) + np.sqrt(q * (1 - q) / n)), "add the variances"),
+        (lambda p, q, n: abs(p - q) / np.sqrt(p * (1 - p) / n), "not the first alone"),
+        (lambda p, q, n: abs(p - q) / np.sqrt(p * (1 - p) + q * (1 - q)), ""),
+        (lambda p, q, n: abs(p - q), ""),
+    ],
+)
+
+
+def fitted(depth, held, limit):
+    b, a = np.polyfit(depth, held, 1)
+    return (limit - a) / b
+
+
+GRADED["3.5 How deep does it fit?"] = (
+    [
+        fitted,
+        lambda d, h, limit: d[0] + (limit - h[0]) * (d[-1] - d[0]) / (h[-1] - h[0]),
+        lambda d, h, limit: float(np.interp(limit, [0, limit], [0, fitted(d, h, limit)])),
+    ],
+    [
+        (lambda d, h, limit: limit * (d[-1] - d[0]) / (h[-1] - h[0]), "a, is missing"),
+        (lambda d, h, limit: (limit - h[0]) * (d[-1] - d[0]) / (h[-1] - h[0]), "not measured at depth 0"),
+        (lambda d, h, limit: (limit - h[0]) * (d[-1] - d[0]) / (h[-1] - h[0]) - d[0], "sign of b"),
+        (lambda d, h, limit: int(fitted(d, h, limit)), "Do not round"),
+        (lambda d, h, limit: 1.02 * fitted(d, h, limit), "times what is asked"),
+        (lambda d, h, limit: (8e9 - np.polyfit(d, h, 1)[1]) / np.polyfit(d, h, 1)[0], "does not depend on limit"),
+    ],
+)
+
+
+def by_the_loss(middle, z, parameters, g, s):
+    loss = s * (middle(z) * g).sum()
+    return [part / s for part in torch.autograd.grad(loss, parameters)]
+
+
+def by_backward(middle, z, parameters, g, s):
+    for p in parameters:
+        p.grad = None
+    middle(z).backward(s * g)
+    return tuple(p.grad / s for p in parameters)
+
+
+def gradient(middle, z, parameters, g):
+    return torch.autograd.grad(middle(z), parameters, g)
+
+
+GRADED["3.6 Make the solver see"] = (
+    [
+        by_the_loss,
+        by_backward,
+        lambda m, z, p, g, s: [part.numpy() / s for part in gradient(m, z, p, g * s)],
+        lambda m, z, p, g, s: [part * (1 / s) for part in gradient(m, z, p, s * g)],
+    ],
+    [
+        (lambda m, z, p, g, s: gradient(m, z, p, g), "below its tolerance"),
+        (lambda m, z, p, g, s: gradient(m, z, p, s * g), "not scaled back"),
+        (lambda m, z, p, g, s: [part / 1e6 for part in gradient(m, z, p, 1e6 * g)], "not always a million"),
+        (lambda m, z, p, g, s: [part * s for part in gradient(m, z, p, g / s)], "below its tolerance"),
+        (lambda m, z, p, g, s: [part / s for part in gradient(m, s * z, p, g)], ""),
+        (lambda m, z, p, g, s: torch.cat([part.flatten() / s for part in gradient(m, z, p, s * g)]), "results"),
+        (lambda m, z, p, g, s: [... for part in gradient(m, z, p, ...)], "TypeError"),
+        (lambda m, z, p, g, s: [part / s for part in gradient(m, z, p, s * g)][:1], "1 result"),
+    ],
+)
+
+GRADED["3.7 Is it an ODE?"] = (
+    [
+        lambda classes, net, n: (classes(net, n) != classes(net, 2 * n)).double().mean(),
+        lambda classes, net, n: float(np.mean(classes(net, n).numpy() != classes(net, 2 * n).numpy())),
+        lambda classes, net, n: 1 - float((classes(net, n + n) == classes(net, n)).float().mean()),
+        lambda classes, net, n: sum(a != b for a, b in zip(classes(net, n), classes(net, 2 * n), strict=True)) / 60,
+    ],
+    [
+        (lambda c, net, n: (c(net, n) == c(net, 2 * n)).float().mean(), "the share that stays"),
+        (lambda c, net, n: (c(net, n) != c(net, 2 * n)).sum(), "how many change"),
+        (lambda c, net, n: (c(net, n) != c(net, 2 * n)).float(), "array of shape"),
+        (lambda c, net, n: (c(net, n) != c(net, n + 1)).float().mean(), "with n + 1"),
+        (lambda c, net, n: (c(net, n) != c(net, n // 2)).float().mean(), "half as many"),
+        (lambda c, net, n: (c(net, 16) != c(net, 32)).float().mean(), "does not depend on n"),
+        (lambda c, net, n: (c(net, 2) != c(net, 4)).float().mean(), "does not depend on n"),
+        (lambda c, net, n: (c(net, n) != c(net, 2 * n)).mean(), "RuntimeError"),
+    ],
+)
+
+GRADED["3.8 Fool the test"] = (
+    [
+        lambda n, t: np.sin(2 * np.pi * n * t) ** 2,
+        lambda n, t: 1 - np.cos(4 * np.pi * n * t),
+        lambda n, t: abs(float(torch.sin(torch.tensor(2 * torch.pi * n * t)))),
+        lambda n, t: float(abs(2 * n * t - round(2 * n * t)) > 1e-9),
+        lambda n, t: 3 + t * 0 + 5 * np.sin(4 * np.pi * n * t) ** 2,
+    ],
+    [
+        (lambda n, t: 1.0, "and rightly"),
+        (lambda n, t: np.sin(2 * np.pi * n * t), "and rightly"),  # its integral is 0, too
+        (lambda n, t: np.sin(np.pi * n * t) ** 2, "the test sees it"),
+        (lambda n, t: -9 * t, "the test sees it"),
+        (lambda n, t: t, ""),
+        (lambda n, t: np.sin(8 * np.pi * t) ** 2, ""),
+        (lambda t, n: np.sin(2 * np.pi * n * t), ""),
+        (lambda n: 1.0, "TypeError"),
+    ],
+)
+
+
+def by_differences(f, t, z, w):
+    change = torch.zeros_like(z[1])
+    for i in range(len(change)):
+        moved = [z.clone(), z.clone()]
+        moved[0][1, i] += 1e-5
+        moved[1][1, i] -= 1e-5
+        up, down = ((w * f(t, state)[0]).sum() for state in moved)
+        change[i] = (up - down) / 2e-5
+    return change.norm()
+
+
+def by_a_product(f, t, z, w):
+    z = z.clone().requires_grad_()
+    weights = torch.zeros_like(z)
+    weights[0] = w
+    return float(torch.linalg.norm(torch.autograd.grad(f(t, z), z, weights)[0][1]))
+
+
+def by_backward_of_z(f, t, z, w):
+    z.requires_grad_()
+    (w @ f(t, z)[0]).backward()
+    return z.grad[1].norm().item()
+
+
+def of_z(f, t, z, w):
+    z = z.detach().requires_grad_()
+    return torch.autograd.grad((w * f(t, z)[0]).sum(), z)[0]
+
+
+GRADED["3.9 Who sees whom"] = (
+    [by_differences, by_a_product, by_backward_of_z],
+    [
+        (lambda f, t, z, w: of_z(f, 1e-3, z, w)[1].norm(), ""),
+        (lambda f, t, z, w: of_z(f, 0, z, w)[1].norm(), "another time"),
+        (lambda f, t, z, w: of_z(f, t, z, w)[0].norm(), "image 0 itself"),
+        (lambda f, t, z, w: of_z(f, t, z, w).norm(), "the whole batch"),
+        (lambda f, t, z, w: of_z(f, t, z, torch.ones_like(w))[1].norm(), "weights w are missing"),
+        (lambda f, t, z, w: f(0, z), ""),
+        (lambda f, t, z, w: torch.autograd.grad((w * f(t, z)[0]).sum(), z)[0][1].norm(), "RuntimeError"),
+    ],
+)
+
+
+@pytest.mark.parametrize("name", GRADED)
+def test_right_answers_pass_and_wrong_ones_are_told_why(name):
+    graded(EXERCISES[name], *GRADED[name])
+
+
+def test_every_exercise_is_tried():
+    every_exercise_is_graded(EXERCISES, GRADED)
+
+
+@pytest.mark.parametrize("name", GRADED)
+def test_what_is_not_written_is_not_an_error(name):
+    def stub(*arguments):
+        """What the notebook has."""
+        ...
+
+    assert line(EXERCISES[name], stub).startswith(f"✗ {name}: not written yet")
+
+
+def test_what_later_cells_run_on_is_the_readers_where_it_is_right():
+    def mine(field, z, n):
+        return with_tensor_times(field, z, n)
+
+    assert usable("3.3 From memory", mine) is mine
+    assert usable("3.3 From memory", path) is EXERCISES["3.3 From memory"].right
+    assert usable("3.3 From memory", lambda field, z, n: None) is EXERCISES["3.3 From memory"].right
+
+
+def test_a_rate_fools_only_if_both_solves_are_wrong_alike():
+    assert fools(lambda n, t: np.sin(2 * np.pi * n * t) ** 2, 3) == (True, True)
+    assert fools(lambda n, t: 2.0, 3) == (True, False)
+    assert fools(lambda n, t: t, 3) == (False, False)
+    assert fools(lambda n, t: None, 3) is None

@@ -1,0 +1,99 @@
+"""Chapter 3's small networks, and the pictures and numbers that it makes of their record."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from matplotlib.colors import to_rgba
+
+from nodelib.chapters.chapter3 import curves, small, table
+from nodelib.chapters.chapter3.exercises_blocks import ode_block
+from nodelib.chapters.chapter3.questions import QUESTIONS
+from nodelib.data.digits import digits
+from nodelib.experiments.training import Log, error
+from nodelib.models.odenet import ODENet
+from nodelib.models.resnet import ResNet, parameter_count
+from nodelib.workbook.style import LOOKS
+
+
+@pytest.fixture(scope="module")
+def net() -> Any:
+    torch.manual_seed(0)
+    return ODENet(4, "small", "backprop", **small.SOLVERS["Euler 4"])
+
+
+@pytest.fixture(scope="module")
+def record() -> dict[str, Any]:
+    return small.recorded()
+
+
+def test_classes_are_those_of_the_network_by_eulers_method(net):
+    images = digits()[1]
+    with torch.no_grad():
+        expected = net(images.x).argmax(1)
+    assert torch.equal(small.classes(ode_block, net, 4, images), expected)
+
+
+def test_another_solver_is_taken_and_put_back(net):
+    images, own = digits()[1], net.body.settings
+    assert small.tested(net, "Euler 4", images) == 1 - error(net, images)
+    other = ODENet(4, "small", "backprop", **small.SOLVERS["Euler 1"])
+    other.load_state_dict(net.state_dict())
+    assert small.tested(net, "Euler 1", images) == 1 - error(other, images)
+    assert net.body.settings is own
+
+
+def test_differences_are_paired():
+    def log(*errors: float) -> list[dict[str, Any]]:
+        return [{"test_error": [0.9, e]} for e in errors]
+
+    made_up = {"logs": {"a": log(0.03, 0.05, 0.01), "b": log(0.01, 0.02, 0.02)}}
+    mean, bar, more = small.difference(made_up, "a", "b")
+    assert (mean, more) == (pytest.approx(4 / 3), 2)
+    assert bar == pytest.approx(np.std([2, 3, -1], ddof=1) / 3**0.5)
+
+
+def test_the_record_has_ten_seeds_of_everything(record):
+    assert set(record["logs"]) == set(small.NETWORKS)
+    assert set(record["swapped"]) == set(small.SWAPPED)
+    assert record["solvers"] == list(small.SOLVERS)
+    assert {len(runs) for runs in (*record["logs"].values(), *record["swapped"].values())} == {record["seeds"]} == {10}
+    for solver, name in small.SWAPPED.items():  # a network is right on what it does not get wrong
+        own = [accuracies[record["solvers"].index(solver)] for accuracies in record["swapped"][solver]]
+        np.testing.assert_allclose(own, [1 - log["test_error"][-1] for log in record["logs"][name]], atol=1e-5)
+
+
+def test_curves_show_the_record_and_the_readers_run(record):
+    logs = {name: Log(seconds=[], **record["logs"][name][3]) for name in curves.NETWORK_LOOK}
+    left, right = curves.training(record, logs).axes
+    for i, name in enumerate(logs):
+        median, crosses = right.lines[2 * i : 2 * i + 2]
+        runs = 100 * np.array([log["test_error"] for log in record["logs"][name]])
+        np.testing.assert_allclose(np.asarray(median.get_ydata()), np.median(runs, 0))
+        np.testing.assert_allclose(np.asarray(crosses.get_ydata()), runs[3])
+        assert to_rgba(median.get_color()) == to_rgba(LOOKS[curves.NETWORK_LOOK[name]].colour)
+    assert left.get_xlim() == (0, 5)
+    assert [text.get_text() for text in right.texts] == list(logs)
+
+
+def test_the_swapped_solvers_are_those_of_the_record(record):
+    live = {name: accuracies[0] for name, accuracies in record["swapped"].items()}
+    (ax,) = curves.swapped(record, live).axes
+    for i, (name, accuracies) in enumerate(record["swapped"].items()):
+        median, crosses = ax.lines[2 * i : 2 * i + 2]
+        np.testing.assert_allclose(np.asarray(median.get_ydata()), 100 * np.median(accuracies, 0))
+        np.testing.assert_allclose(np.asarray(crosses.get_ydata()), 100 * np.array(live[name]))
+
+
+def test_an_order_is_named_beside_its_line():
+    steps = [4, 8, 16]
+    errors = {name: [n**-p for n in steps] for name, p in zip("abcd", (4.0, 4.0, 3.0, 2.0), strict=True)}
+    (ax,) = curves.orders(steps, errors).axes
+    assert [text.get_text() for text in ax.texts] == ["a: order 4.0", "b: order 4.0", "c: order 3.0", "d: order 2.0"]
+    assert ax.get_xlim() == (4, 16)
+
+
+def test_what_the_questions_say_is_what_is_recorded():
+    assert QUESTIONS.questions["3.1"].right == parameter_count(ResNet(blocks=0))
+    assert QUESTIONS.questions["3.3"].right == pytest.approx(100 * np.mean(table.errors("resnet0")), abs=0.005)
