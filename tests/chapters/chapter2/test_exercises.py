@@ -177,7 +177,7 @@ def test_algorithm_1():
         return z_end, a, [0 * p for p in params]
 
     def no_theta(*x):
-        z, a, dp = algorithms.algorithm_1(*x, algorithms.ROUGH)
+        z, a, dp = algorithms.algorithm_1(*x, algorithms.ROUGH)  # type: ignore
         return z, a, [0 * p for p in dp]
 
     def theta_at_start(func, z_end, g, t0, t1, params):
@@ -187,7 +187,7 @@ def test_algorithm_1():
 
     graded(EXERCISES["2.5"], [algorithms.algorithm_1, by_readers_tolerance], [
         with_euler, no_theta, theta_at_start,
-        (lambda *x: algorithms.algorithm_1(*x, algorithms.ROUGH)[:2], "2 results where 3 are asked"),
+        (lambda *x: algorithms.algorithm_1(*x, algorithms.ROUGH)[:2], "2 results where 3 are asked"),  # type: ignore
         (lambda func, z_end, g, t0, t1, params: (z_end, ..., ...), "not written yet"),
         (lambda func, z_end, g, t0, t1: None, "called with 6 arguments"),
         (lambda *x: None, "not written yet"),
