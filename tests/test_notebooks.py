@@ -107,7 +107,7 @@ def test_no_output_holds_a_path_of_a_machine(path):
 
 
 @pytest.mark.parametrize("text", [
-    "MNIST: /work/shared/mnist", "File '/usr/lib/python3.11/ast.py', line 1", "in /tmp", "<td>/home/ann/x</td>",
+    "MNIST: /srv/data/mnist", "File '/usr/lib/python3.11/ast.py', line 1", "in /tmp", "<td>/home/ann/x</td>",
     "=/a/b.py", "~/.cache/nodelib", "~ann/data/", r"~\AppData", r"C:\Users\ann", "D:/data", r"\\server\share",
     "file:///a", "file:/a", str(Path.home() / "x"), str(NOTEBOOKS),
 ])  # fmt: skip
