@@ -35,16 +35,13 @@ def run(
         ys, steps, dense = solve(watched, y0, times, rtol, atol, dict(options))
     except Exception as error:
         raise watched.trouble(method.name) or error from None
-    if watched.error is not None:  # VODE goes on to the end all the same
-        raise watched.error
     if not np.isfinite(ys).all():
         raise watched.trouble(method.name) or NonFiniteState(f"{method.name} returned nan or inf without a reason")
     return ys, Stats(watched.nfe, len(steps) if dense else None, None), steps, dense
 
 
 class Watched:
-    """func, counted. SciPy passes nan and inf on in silence, and VODE goes on after an exception, an interrupt too: all
-    are noted, and func is not evaluated any more after one."""
+    """func, counted. SciPy passes nan and inf on in silence, and not every error: both are noted."""
 
     def __init__(self, func: Callable[[float, Flat], Flat]):
         self.func, self.nfe = func, 0
@@ -52,8 +49,6 @@ class Watched:
         self.not_finite_since: float | None = None
 
     def __call__(self, t: float, y: Flat) -> Flat:
-        if self.error is not None:
-            raise self.error  # VODE calls on, and would not stop for it
         self.nfe += 1
         try:
             f = np.array(self.func(float(t), y))  # a copy: func may return the same array every time
@@ -102,13 +97,22 @@ def _solve_ivp(name, func, y0, times, rtol, atol, options):
 def _vode(func, y0, times, rtol, atol, options):
     from scipy.integrate import ode
 
+    def silent(t, y):
+        """VODE calls on after an exception, an interrupt too: none may reach it, and func is not evaluated again."""
+        try:
+            return func(t, y) if func.error is None else np.zeros_like(y)
+        except BaseException:
+            return np.zeros_like(y)
+
     limit = int(options.pop("max_num_steps", MAX_NUM_STEPS))
     name = "zvode" if np.iscomplexobj(y0) else "vode"
-    solver = ode(func).set_integrator(name, method="adams", rtol=rtol, atol=atol, nsteps=limit, **options)
+    solver = ode(silent).set_integrator(name, method="adams", rtol=rtol, atol=atol, nsteps=limit, **options)
     solver.set_initial_value(y0, times[0])
     ys = [y0]
     for t in times[1:]:
         ys.append(solver.integrate(t))
+        if func.error is not None:
+            raise func.error
         if not solver.successful():
             code, now = solver.get_return_code(), float(solver.t)
             if code == -1:

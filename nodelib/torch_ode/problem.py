@@ -40,10 +40,11 @@ class Counted:
     """func on flat states, counting its evaluations.
 
     ``writes``: func has a third argument, the vector to write its result into, which saves a copy.
+    ``traced``: has any value of func had a gradient?
     """
 
     def __init__(self, func: Func, form: Form):
-        self.func, self.writes = func, False
+        self.func, self.writes, self.traced = func, False, False
         self.form, self.nfe = form, 0
         shape = form.shapes[0]
         if form.is_tuple:
@@ -58,6 +59,7 @@ class Counted:
         f = self.func(t, y, out) if self.writes and out is not None else self.flat(t, y)
         if y._version != version:
             raise ValueError(IN_PLACE)
+        self.traced |= f.requires_grad
         if out is None or self.writes:
             return f
         if f.requires_grad and torch.is_grad_enabled():
@@ -226,6 +228,7 @@ def first_evaluation(counted: Counted, func: Func, t0: float, t: Any, y0: Any, f
                 f"func must return tensors on y0's device {want.device}, got {have.device}: move func or y0"
             )
     f0 = counted.form.flatten(f0).clone()  # func may return the same tensor every time
+    counted.traced = f0.requires_grad
     if not finite(f0):
         raise NonFiniteState(f"func returns nan or inf at its first evaluation, t = {t0:.6g}: check func and y0")
     return f0

@@ -73,7 +73,7 @@ def solve(
     """
     problem = prepare(func, y0, t, method, rtol, atol, options)
     sol = run(problem, dense)
-    if torch.is_grad_enabled() and not (sol.y.requires_grad or problem.followed) and has_parameters(func):
+    if torch.is_grad_enabled() and not (problem.func.traced or problem.followed) and has_parameters(func):
         warn("func has parameters, but its output no gradient: is there a no_grad() or detach() in it?")
     return replace(sol, y=problem.form.unflatten(sol.y), t=t if isinstance(t, Sized) else problem.t)
 

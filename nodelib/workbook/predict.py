@@ -134,7 +134,10 @@ class Asked:
     """
 
     def __init__(
-        self, question: Choice | Number, answer: float | None = None, keep: Callable[[float], None] | None = None
+        self,
+        question: Choice | Number,
+        answer: float | None = None,
+        keep: Callable[[float | None, float], None] | None = None,
     ) -> None:
         self.question, self.answer, self._keep = question, answer, keep
         self._verdict = HTMLMath()
@@ -150,10 +153,13 @@ class Asked:
     def commit(self, answer: float) -> None:
         """Take this answer, an option's index or a number, unless there is one: the first choice counts."""
         if self.answer is None:
-            self.answer = answer
-            if self._keep:
-                self._keep(answer)
-            self._show()
+            self._take(answer)
+
+    def _take(self, answer: float) -> None:
+        was, self.answer = self.answer, answer
+        if self._keep:
+            self._keep(was, answer)
+        self._show()
 
     def _buttons(self, question: Choice) -> tuple[Button, ...]:
         buttons = tuple(Button(description=option, layout=Layout(width="auto")) for option in question.options)
@@ -163,9 +169,17 @@ class Asked:
 
     def _guess(self, question: Number) -> tuple[Any, ...]:
         slider, button = question.slider(), Button(description="This is my guess", layout=Layout(width="auto"))
+
+        def settle(_: Button) -> None:
+            if not slider.disabled:
+                slider.disabled = True
+                self.commit(slider.value)
+                # A page sends a slider's moves one at a time, and a click at once: its last move may come after it.
+                slider.observe(lambda move: self._take(move["new"]), "value")
+
         if self.answer is not None:
-            slider.value = self.answer
-        button.on_click(lambda _: self.commit(slider.value))
+            slider.value, slider.disabled = self.answer, True
+        button.on_click(settle)
         return slider, Label(question.unit), button
 
     def _show(self) -> None:
@@ -211,10 +225,11 @@ class Predictions:
         if key not in self.questions:
             near = get_close_matches(str(key), self.questions, n=3, cutoff=0.4) or list(self.questions)
             raise KeyError(f"predict: chapter {self.chapter} has no question {key!r}; there is {', '.join(near)}")
-        return Asked(self.questions[key], self.answers.get(key), lambda answer: self._keep(key, answer))
+        return Asked(self.questions[key], self.answers.get(key), lambda was, answer: self._keep(key, was, answer))
 
-    def _keep(self, key: str, answer: float) -> None:
-        self.answers.setdefault(key, answer)
+    def _keep(self, key: str, was: float | None, answer: float) -> None:
+        if self.answers.get(key) == was:  # else the same question, asked twice, was answered in the other place
+            self.answers[key] = answer
 
     def tally(self) -> None:
         """Print one line for the chapter's end: how many predictions were made, and how many were right."""
