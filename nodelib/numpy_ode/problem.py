@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 from autograd.tracer import getval, isbox
+from numpy import ndarray
 from numpy.typing import NDArray
 
 from nodelib.common.arguments import (
@@ -41,13 +42,13 @@ class Counted:
 
     def __call__(self, t: Any, y: Any) -> Any:
         self.nfe += 1
-        if isinstance(y, np.ndarray):
-            y.flags.writeable = False
+        if type(y) is ndarray:
+            y.setflags(False)
         try:
             f = self.func(t, y)
         except ValueError as error:
             raise explained(error) from error
-        if isbox(f) and not self.boxed:
+        if type(f) is not ndarray and isbox(f) and not self.boxed:
             raise GraphNeeded
         return f
 

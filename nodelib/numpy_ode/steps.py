@@ -27,7 +27,7 @@ class Stages:
         s, real = tableau.stages, np.finfo(getval(problem.y0).dtype).dtype
         self.k = np.empty(s, object) if problem.boxed else np.empty((s, problem.y0.size), problem.y0.dtype)
         rows = [np.array(row, real) for row in tableau.a]
-        self.sums = [(i, float(tableau.c[i]), rows[i], self.k[:i]) for i in range(1, s)]
+        self.sums = [(i, float(tableau.c[i]), rows[i].dot, self.k[:i]) for i in range(1, s)]
         self.b = np.array(tableau.b, real)
         self.b_err = np.array(tableau.b_err or tableau.b, real)
         self.dense = np.array(tableau.dense, float).T
@@ -38,8 +38,8 @@ def rk_step(func: Func, t: Any, t1: Any, y: Any, stages: Stages) -> Any:
     """One explicit Runge-Kutta step from t to t1 (HNW II.1). k[0] = f(t, y) is there; fills k[1:], returns y at t1."""
     h = t1 - t
     k, y_i = stages.k, y
-    for i, c, a, earlier in stages.sums:
-        y_i = y + h * a.dot(earlier)
+    for i, c, sum_of, earlier in stages.sums:
+        y_i = y + h * sum_of(earlier)
         k[i] = func(t + c * h if c != 1 else t1, y_i)
     return y_i if stages.fsal else advance(y, h, stages.b, k)
 
@@ -111,7 +111,8 @@ def select_first_step(problem: Problem, order: int) -> float:
 
 def adaptive_steps(problem: Problem) -> Iterator[Segment]:
     """Steps of an embedded pair, each as long as the tolerance allows. HNW II.4."""
-    func, rtol, atol, log, order = problem.func, problem.rtol, problem.atol, problem.log, problem.method.order
+    func, norm, rtol, atol, log = problem.func, problem.norm, problem.rtol, problem.atol, problem.log
+    order = problem.method.order
     stages = Stages(problem.method.tableau, problem)  # type: ignore[arg-type]
     limit = problem.options.get("max_num_steps", MAX_NUM_STEPS)
     keep_ratio = problem.options.get("controller") == "PI"
@@ -127,7 +128,7 @@ def adaptive_steps(problem: Problem) -> Iterator[Segment]:
         segment = rk_segment(problem, stages, y, t, t1, ends)
         y1 = segment.y1
         error = h * getval(stages.b_err.dot(stages.k))
-        ratio = problem.norm(error / (atol + rtol * np.maximum(np.abs(getval(y)), np.abs(getval(y1)))))
+        ratio = norm(error / (atol + rtol * np.maximum(abs(getval(y)), abs(getval(y1)))))
         accepted = ratio <= 1
         log.append(Step(t, h, ratio, accepted))
         if len(log) >= limit and not (accepted and last):
