@@ -10,6 +10,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent
 # IPython runs the first and imports from the second; the third asks for windows.
 READERS = ("PYTHONSTARTUP", "VIRTUAL_ENV", "MPLBACKEND")
+LONGEST = ("tests/browser/", "tests/test_notebooks.py", "notebooks/")  # files that take minutes
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -26,6 +27,11 @@ def pytest_configure(config: pytest.Config) -> None:
     os.environ["IPYTHONDIR"] = profile.name
     for name in READERS:
         os.environ.pop(name, None)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the longest files: a worker that took one of them last would be waited for alone."""
+    items.sort(key=lambda item: [not item.nodeid.startswith(place) for place in LONGEST])
 
 
 @pytest.fixture

@@ -148,10 +148,10 @@ def test_memory_on_a_cuda_device(kind: str, record_property) -> None:
 # --- numpy ------------------------------------------------------------------------------------------------------------
 
 
-def test_numpys_adjoint_stays_within_5_percent(record_property) -> None:
-    few, many = (numpy_peak("odeint_adjoint", steps) for steps in (10, 1000))
-    record_property("measured", f"numpy adjoint, midpoint: {few / 1e6:.2f} MB in 10 steps, {many / 1e6:.2f} MB in 1000")
-    assert many == pytest.approx(few, rel=0.05)
+def test_numpys_adjoint_grows_by_less_than_5_percent_in_1000_steps(record_property) -> None:
+    few, many = (numpy_peak("odeint_adjoint", steps) for steps in (10, 310))
+    record_property("measured", f"numpy adjoint, midpoint: {few / 1e6:.2f} MB in 10 steps, {many / 1e6:.2f} MB in 310")
+    assert many == pytest.approx(few, rel=0.05 * 300 / 990)  # what grows is the log of the steps, in proportion
 
 
 @pytest.mark.parametrize(("kind", "least", "most"), [("odeint_checkpoint", 1.0, 1.02), ("odeint", 4, 100)])
