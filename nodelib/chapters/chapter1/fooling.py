@@ -37,17 +37,19 @@ def _outcome(field: Field) -> str:
         growth, coarse = follow(steady, STEPS[0], watch=True)
         if not steady.stands():  # before more time is spent on it
             return "changing"
+        if not np.isfinite(coarse):
+            return "unsettled"
+        if growth > GROWTH:
+            return "spreading"
         ends = [coarse, *(follow(steady, n)[1] for n in STEPS[1:])]
-        word = _word(growth, ends, lambda t, u: np.array([attentive(t, u.item())]))
+        word = _word(ends, lambda t, u: np.array([attentive(t, u.item())]))
         return word if steady.stands() and attentive.stands() else "changing"
 
 
-def _word(growth: float, ends: list[float], field: Field) -> str:
+def _word(ends: list[float], field: Field) -> str:
     spread = max(ends) - min(ends)
     if not np.isfinite(ends).all() or spread > 0.15:
         return "unsettled"
-    if not growth <= GROWTH:
-        return "spreading"
     try:
         seen = solve(field, np.zeros(1), [0.0, END], rtol=1e-6, atol=1e-6, options={"max_num_steps": 5000}).y[-1, 0]
     except SolverError:
@@ -75,7 +77,8 @@ class Asked:
         return np.array_equal([self._value(t, u) for t, u in zip(*places, strict=True)], told, equal_nan=True)
 
     def _value(self, t: float, u: float) -> float:
-        return float(np.asarray(self.field(t, np.array([u])), dtype=float).item())
+        value = self.field(t, np.array([u]))
+        return float(value) if isinstance(value, float) else float(np.asarray(value, dtype=float).item())
 
 
 def follow(f: Callable[[float, float], float], n: int, watch: bool = False) -> tuple[float, float]:

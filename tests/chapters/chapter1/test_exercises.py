@@ -374,6 +374,7 @@ FIELDS = {
     "spreading": [lambda t, u: u, lambda t, u: u + pulse(t),
                   lambda t, u: pulse(t) + 2 * np.minimum(u, 0), lambda t, u: pulse(t) + 2 * np.maximum(u, 0),
                   lambda t, u: pulse(t) + u * (0.5 * max(t - 6, 0) - max(4 - t, 0))],
+    "noticed": [lambda t, u: np.sign(np.sin(300 * t)), lambda t, u: pulse(t) + np.sign(np.sin(300 * t))],
     "unsettled": [lambda t, u: u**2 + 1, lambda t, u: 1e3 * (t == 5)],
     "changing": [lambda t, u: np.random.default_rng().normal(), counting(5), counting(50_000), remembering],
     "raising": [lambda t, u: u.missing, lambda t, u: np.ones(2), lambda t: t],
