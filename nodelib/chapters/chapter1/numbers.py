@@ -77,9 +77,14 @@ def truth_at(start: tuple[float, ...], end: float) -> np.ndarray:
 
 def cost_and_error(method: str, start: Any, end: float = 15.0, n: int = 0, tol: float = 1e-10) -> tuple[int, float]:
     """(evaluations, error at ``end``) for Lotka-Volterra, in ``n`` equal steps or, for 0, in steps of its own."""
+    return _cost_and_error(method, tuple(map(float, start)), end, n, tol)
+
+
+@cache
+def _cost_and_error(method: str, start: tuple[float, ...], end: float, n: int, tol: float) -> tuple[int, float]:
     options = {"step_size": end / n} if n else None
     s = solve(lotka_volterra, np.array(start), [0.0, end], method=method, rtol=tol, atol=tol, options=options)
-    return s.stats.nfe, float(np.abs(s.y[-1] - truth_at(tuple(map(float, start)), end)).max())
+    return s.stats.nfe, float(np.abs(s.y[-1] - truth_at(start, end)).max())
 
 
 def equal_against_own(start: np.ndarray, end: float = 15.0) -> float:
@@ -240,6 +245,7 @@ def deep_networks(L: int, networks: int, seed: int = 3, count: int = len(KINDS))
     return {name: _states(L, *kind, networks) for name, kind in zip(KINDS[:count], kinds, strict=False)}
 
 
+@cache
 def settling(depths: tuple[int, ...], networks: int = 300) -> np.ndarray:
     """RMS over so many draws, (len(depths), 3): for smooth weights the distance to depth 4096, else how far z moves."""
     start = np.array([1.0, 0.0])
