@@ -372,7 +372,7 @@ FIELDS = {
     "solved": [lambda t, u: np.sin(t), lambda t, u: -u + np.cos(t), lambda t, u: 1.0 * (t > 5),
                lambda t, u: 0.0, lambda t, u: 100.0 * (t == 5), lambda t, u: -50 * (u - np.cos(t))],
     "spreading": [lambda t, u: u, lambda t, u: u + pulse(t),
-                  lambda t, u: pulse(t) + 2 * np.minimum(u, 0), lambda t, u: pulse(t) + 2 * np.maximum(u, 0),
+                  lambda t, u: pulse(t) + 2 * np.minimum(u, 0), lambda t, u: -pulse(t) + 2 * np.maximum(u, 0),
                   lambda t, u: pulse(t) + u * (0.5 * max(t - 6, 0) - max(4 - t, 0))],
     "noticed": [lambda t, u: np.sign(np.sin(300 * t)), lambda t, u: pulse(t) + np.sign(np.sin(300 * t))],
     "unsettled": [lambda t, u: u**2 + 1, lambda t, u: 1e3 * (t == 5)],
