@@ -85,7 +85,7 @@ class SolverError(RuntimeError):
 
 
 class StepSizeUnderflow(SolverError):
-    """The step has become too small to move t. (torchdiffeq's "underflow in dt".)"""
+    """The step has come down to the rounding of t. (torchdiffeq's "underflow in dt".)"""
 
 
 class MaxStepsReached(SolverError):
@@ -160,7 +160,7 @@ class Symptoms:
         return "nothing looks wrong with func here: the tolerance is tight or the interval long; loosen rtol and atol"
 
     def underflow(self) -> SolverError:
-        """The error to raise when the step cannot move t any more."""
+        """The error to raise when the step has come down to the rounding of t."""
         t, h, ratio, _ = self.step
         if not isfinite(ratio):
             return NonFiniteState(

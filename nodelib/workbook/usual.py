@@ -62,12 +62,14 @@ def factors(right: list[np.ndarray], yours: list[np.ndarray], rtol: float) -> np
 
 
 def constant_factor(right: list[np.ndarray], yours: list[np.ndarray], rtol: float) -> str:
-    """What is said of one factor in all cases."""
+    """What is said of one factor in all cases; nothing of one that reads as 1."""
     found = factors(right, yours, rtol)
     if found is None or len(found) < 2 or abs(found[0]) < 1e-9 or not np.allclose(found, found[0], rtol=1e-4, atol=0):
         return ""
-    times = f"{found[0].real:.3g}" if np.isreal(found[0]) else "a constant"
-    return f"It is {times} times what is asked, on every input."
+    if not np.isreal(found[0]):
+        return "It is a constant times what is asked, on every input."
+    times = next((text for text in (f"{found[0].real:.{digits}g}" for digits in (3, 5)) if text != "1"), "")
+    return times and f"It is {times} times what is asked, on every input."
 
 
 def argument_as_factor(names: Sequence[str], cases: Sequence[tuple], found: np.ndarray | None) -> str:

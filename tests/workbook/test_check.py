@@ -108,6 +108,7 @@ def test_right_answers_pass_in_any_form_and_wrong_ones_are_named():
         [
             (lambda *a: -heun(*a), "The sign is flipped."),
             (lambda *a: heun(*a) / 2, "It is 0.5 times what is asked"),
+            (lambda *a: heun(*a) * 1.001, "It is 1.001 times what is asked"),
             (lambda f, t, u, h: h * heun(f, t, u, h), "The factor h is there once too often."),
             (lambda f, t, u, h: -heun(f, t, u, h) / h, "The factor h is there not often enough, and the sign is"),
             (lambda f, t, u, h: heun(f, 0, u, h), "It does not depend on t."),
@@ -116,6 +117,12 @@ def test_right_answers_pass_in_any_form_and_wrong_ones_are_named():
             (lambda *a: heun(*a) * 1j, "It is a constant times what is asked"),
         ],
     )
+
+
+def test_what_is_almost_right_is_not_called_once_what_is_asked():
+    said = line(HEUN, lambda *a: heun(*a) * (1 + 1e-5))
+    assert "off by" in said
+    assert "times what is asked" not in said
 
 
 def test_a_value_is_graded_and_cannot_be_copied_from_what_is_said():

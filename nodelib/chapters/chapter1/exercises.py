@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from nodelib.common.solution import SolverError
-from nodelib.numpy_ode import solve
-from nodelib.workbook.check import Exercise, Exercises
+from nodelib.chapters.chapter1.fooling import FOOLED, outcome
+from nodelib.chapters.chapter1.manners import Watched, built, by_newton
+from nodelib.workbook.check import Exercise, Exercises, quiet
+from nodelib.workbook.values import unfinished
 
 Field = Callable[[Any, Any], Any]
 
@@ -50,7 +51,7 @@ def _at_start(f: Field, t: float, later: float, z: np.ndarray, times: np.ndarray
     return f(t, z)
 
 
-EULER = Exercise(
+EULER = Watched(
     "1.1 Euler's method",
     euler,
     _euler_inputs,
@@ -78,6 +79,7 @@ EULER = Exercise(
         "For each pair of neighbouring times: how long is the step, and when and where is the speed read?",
         "From t to s: z becomes z + (s - t) * f(t, z). Collect z and every later state; np.array makes rows of them.",
     ),
+    manner=built,
 )  # fmt: skip
 
 
@@ -85,12 +87,14 @@ EULER = Exercise(
 
 
 def there_and_back(c: Any, h: Any, n: Any) -> Any:
-    """Where n Euler steps of size h and n of size -h along u' = -cu lead from 1; works on arrays."""
+    """Where n Euler steps of size h and n of size -h along u' = -cu lead from 1; works on arrays, for any ch."""
     return (1 - (c * h) ** 2) ** n
 
 
 def _walk_inputs(rng: np.random.Generator) -> tuple:
-    return rng.uniform(0.5, 3, size=3), rng.uniform(0.05, 0.3, size=3), rng.integers(2, 40, size=3)
+    """Steps that stay above 0 and steps that jump over it, odd and even numbers of them."""
+    c, ch = rng.uniform(0.5, 3, size=3), rng.uniform((0.2, 1.1, 1.1), (0.7, 1.5, 1.5))
+    return c, ch / c, np.array([rng.integers(2, 8), 2 * rng.integers(1, 4) + 1, 2 * rng.integers(1, 4)])
 
 
 THERE_AND_BACK = Exercise(
@@ -108,6 +112,12 @@ THERE_AND_BACK = Exercise(
         ("There are n pairs of steps, not 2n.", lambda c, h, n: (1 - (c * h) ** 2) ** (2 * n)),
         ("That is right for small ch only. The product has a closed form.", lambda c, h, n: 1 - n * (c * h) ** 2),
         ("The exact solution is not what Euler walks along.", lambda c, h, n: np.exp(-c * h * n)),
+        ("Where ch > 1, 1 - c²h² is negative and has no logarithm: raise it to the power n as it is.",
+         lambda c, h, n: np.exp(n * np.log1p(-((c * h) ** 2)))),
+        ("Where ch > 1, a step there jumps over 0 and 1 - c²h² is negative. That is what Euler does; cut nothing off.",
+         lambda c, h, n: np.maximum(1 - (c * h) ** 2, 0) ** n),
+        ("Where ch > 1, 1 - c²h² is negative, and so is an odd power of it: keep the sign.",
+         lambda c, h, n: np.abs(1 - (c * h) ** 2) ** n),
     ],
     hints=(
         "A formula is asked, without a loop: c, h and n are arrays. By which factor does one step there multiply u?",
@@ -141,7 +151,7 @@ def _ours(c: Any) -> Any:
 def _step_inputs(rng: np.random.Generator) -> tuple:
     size = int(rng.integers(1, 4))
     f, t, u = random_field(rng, size), rng.uniform(-2, 2), rng.normal(size=size)
-    return f, t, u, rng.uniform(0.1, 0.5) * rng.choice([1, -1]), rng.uniform(0.3, 1)
+    return f, t, u, rng.uniform(0.1, 0.5) * rng.choice([1, -1]), 10 ** rng.uniform(-1.7, 0)
 
 
 TWO_SLOPES = Exercise(
@@ -164,6 +174,8 @@ TWO_SLOPES = Exercise(
         ("The weights 1 - c and c add up to 1, but their mean time is c², not 1/2.",
          _weighted(lambda c: 1 - c, lambda c: c)),
         ("The weights do not add up to 1.", _weighted(lambda c: 1, _ours)),
+        ("A weight may be larger than 1, and the other then negative: for c < 1/2 they must be.",
+         _weighted(lambda c: 1 - min(_ours(c), 1), lambda c: min(_ours(c), 1))),
         ("The second look is a whole step ahead, whatever c is.",
          lambda f, t, u, h, c: _weighted(lambda _: 1 - _ours(c), lambda _: _ours(c))(f, t, u, h, 1)),
     ],
@@ -171,6 +183,7 @@ TWO_SLOPES = Exercise(
         "Two conditions fix two weights: they add up to 1, and the mean of the times looked at, 0 and c, is 1/2.",
         "k1 = f(t, u), k2 = f(t + c*h, u + c*h*k1). With weights 1 - b and b the mean time is b*c; make that 1/2.",
     ),
+    cases=10,
 )  # fmt: skip
 
 
@@ -185,8 +198,16 @@ def weights(c: np.ndarray) -> np.ndarray:
 WEIGHTS = Exercise(
     "1.4 Weights for three looks",
     weights,
-    lambda rng: (np.sort(np.array([rng.uniform(0, 0.2), rng.uniform(0.35, 0.6), rng.uniform(0.8, 1)])),),
+    lambda rng: (rng.permutation(rng.uniform(-0.3, 0.3) + np.cumsum(rng.uniform(0.1, 0.6, size=3))),),
     mistakes=[
+        ("The weights stand in the order of the nodes as they are given: do not sort c.",
+         lambda c: weights(np.sort(c))),
+        ("The weights stand in the order of the nodes as they are given: do not turn c round.",
+         lambda c: weights(c)[::-1]),
+        ("A weight may be negative: the conditions decide.", lambda c: np.abs(weights(c))),
+        ("A weight may be negative, or larger than 1: cut nothing off.",
+         lambda c: np.clip(weights(c), 0, 1)),
+        ("A weight may be negative: cut nothing off.", lambda c: np.maximum(weights(c), 0)),
         ("The matrix is transposed: its rows are 1, c and c², one for each condition.",
          lambda c: np.linalg.solve(np.array([c**0, c, c**2]).T, [1, 1 / 2, 1 / 3])),
         ("Those are Simpson's weights, right for the looks 0, 1/2, 1 only.", lambda c: np.array([1, 4, 1]) / 6),
@@ -212,24 +233,29 @@ def trapezoid_step(f: Field, dfdu: Field, t: float, u: float, h: float) -> float
 
 
 def _implicit(f: Field, dfdu: Field, t: float, u: float, h: float, old: float = 0.5, late: float = 1.0,
-              rounds: int = 30, newton: bool = True) -> float:  # fmt: skip
+              rounds: int = 30, derivative: Callable[..., float] | None = None) -> float:  # fmt: skip
+    """``old`` weighs the old slope, ``late`` says at which part of the step the new one is read; ``derivative`` is
+    taken for g' as a function of dfdu, t, x, h."""
     x, slope = u, f(t, u)
     for _ in range(rounds):
         g = x - u - h * (old * slope + (1 - old) * f(t + late * h, x))
-        x = x - g / (1 - (1 - old) * h * dfdu(t + late * h, x) if newton else 1.0)
+        x = x - g / (derivative(dfdu, t, x, h) if derivative else 1 - (1 - old) * h * dfdu(t + late * h, x))
     return x
 
 
-def _stiff_inputs(rng: np.random.Generator) -> tuple:
-    a, w, t = rng.uniform(15, 40), rng.uniform(1, 2), rng.uniform(-1, 2)
-    f = lambda t, u: -a * (np.sinh(u) - np.cos(w * t))  # noqa: E731
-    return f, lambda t, u: -a * np.cosh(u), t, rng.uniform(1.2, 2), rng.uniform(0.2, 0.5)
+def _steep_inputs(rng: np.random.Generator) -> tuple:
+    """A cubic field that steepens fourfold in the step, from far out: Newton's method needs more than six rounds."""
+    t, u, h, w = rng.uniform(-1, 2), rng.uniform(3, 5) * rng.choice([1, -1]), rng.uniform(0.2, 0.5), rng.uniform(1, 2)
+    a, s = rng.uniform(15, 40), np.log(4) / h
+    steep = lambda at: a * np.exp(s * (at - t))  # noqa: E731
+    f = lambda t, u: -steep(t) * (u**3 + u - np.cos(w * t))  # noqa: E731
+    return f, lambda t, u: -steep(t) * (3 * u**2 + 1), t, u, h
 
 
-TRAPEZOID = Exercise(
+TRAPEZOID = Watched(
     "1.5 The trapezoid rule, by Newton",
     trapezoid_step,
-    _stiff_inputs,
+    _steep_inputs,
     mistakes=[
         ("The new slope is read at the old time; at the end of the step it is t + h.",
          lambda *a: _implicit(*a, late=0.0)),
@@ -238,77 +264,51 @@ TRAPEZOID = Exercise(
         ("That is Heun's method: the new slope is read at Euler's guess, and nothing is solved.",
          lambda f, d, t, u, h: u + h / 2 * (f(t, u) + f(t + h, u + h * f(t, u)))),
         *((f"That is Newton after {n} iteration{'s' * (n > 1)}: too few here. Go on until x stays.",
-           lambda *a, n=n: _implicit(*a, rounds=n)) for n in range(1, 6)),
+           lambda *a, n=n: _implicit(*a, rounds=n)) for n in range(1, 9)),
+        *(("That is fixed-point iteration, which runs away where h/2 |f'| > 1. Newton's method divides g by g'.",
+           lambda *a, n=n: _implicit(*a, rounds=n, derivative=lambda *_: 1.0)) for n in (1, 2, 3, 4, 5, 50)),
+        *(("In g' the slope has the weight h/2, as in g.",
+           lambda *a, n=n: _implicit(*a, rounds=n, derivative=lambda d, t, x, h: 1 - h * d(t + h, x)))
+          for n in (5, 10, 20, 30)),
+        *(("In g' dfdu is read at the old time; x belongs to t + h.",
+           lambda *a, n=n: _implicit(*a, rounds=n, derivative=lambda d, t, x, h: 1 - h / 2 * d(t, x)))
+          for n in (5, 10, 20, 30)),
     ],
     hints=(
-        "A fixed point iteration runs away on these inputs. Newton: divide g by its derivative, until x stays.",
+        "A fixed point iteration runs away on these inputs. Newton: divide g by its derivative, both at (t + h, x), "
+        "until x stays.",
         "g(x) = x - u - h/2 (f(t, u) + f(t + h, x)), g'(x) = 1 - h/2 dfdu(t + h, x). Repeat x = x - g/g' 30 times.",
     ),
     rtol=1e-9,
+    manner=by_newton,
 )  # fmt: skip
 
 
 # --- 1.6 -------------------------------------------------------------------------------------------------------------
 
-END = 10.0
-FOOLED = "fooled"
+
+class OfField(Exercise):
+    """An exercise that asks for a field, a function of t and u: right is in what becomes of it."""
+
+    def judge(self, answer: Any) -> str | None:
+        """None for a field with the right outcome, else what is wrong with it, in words."""
+        if callable(answer):
+            with quiet():
+                answer = outcome(answer)
+        elif not unfinished(answer):
+            return "a field is asked, a function of t and u, and this is none."
+        return super().judge(answer)
 
 
-def outcome(field: Field) -> str | None:
-    """What becomes of dopri5 at 1e-6 on u' = field(t, u) from u = 0 to t = 10, in a word; None without a field.
-
-    "fooled": it ends more than 0.1 from the truth, although neighbouring solutions stay together. The truth is
-    Runge-Kutta 4 with equal steps, about 8000, give or take how far apart three such numbers of steps end; they are
-    primes, so that a spike at one round time is not on their grids alike.
-    """
-    if not callable(field):
-        return None
-    try:
-        first = field(0.0, np.zeros(1))
-        return None if first is None or first is ... else _outcome(field)
-    except Exception:  # whatever a field may raise
-        return "raising"
-
-
-def _outcome(field: Field) -> str:
-    f = lambda t, u: np.asarray(field(t, u), dtype=float) + np.zeros(1)  # noqa: E731
-    places = [(t, np.array([u])) for t in np.linspace(0, END, 41) for u in (-0.5, 0.0, 0.7)]
-    once, again = [f(*p) for p in places], [f(*p) for p in reversed(places)][::-1]
-    if not np.array_equal(once, again):
-        return "changing"
-    with np.errstate(all="ignore"):
-        coarse, *_, fine = ends = [_equal_steps(f, n, 0.0) for n in (3989, 6007, 7993)]
-        spread = max(ends) - min(ends)
-        if not np.isfinite(ends).all() or spread > 0.15:
-            return "unsettled"
-        if abs(_equal_steps(f, 3989, 1e-4) - coarse) > 1e-3:
-            return "spreading"
-        try:
-            seen = solve(f, np.zeros(1), [0.0, END], rtol=1e-6, atol=1e-6, options={"max_num_steps": 5000}).y[-1, 0]
-        except SolverError:
-            return "noticed"
-    return FOOLED if abs(seen - fine) > 0.1 + spread else "solved"
-
-
-def _equal_steps(f: Field, n: int, u0: float) -> float:
-    u, h = np.array([u0]), END / n
-    for k in range(n):
-        t = k * h
-        k1 = f(t, u)
-        k2 = f(t + h / 2, u + h / 2 * k1)
-        k3 = f(t + h / 2, u + h / 2 * k2)
-        u = u + h / 6 * (k1 + 2 * k2 + 2 * k3 + f(t + h, u + h * k3))
-    return float(u[0])
-
-
-FOOL = Exercise(
+FOOL = OfField(
     "1.6 Fool the solver",
     lambda: FOOLED,
     mistakes=[
         ("dopri5 ends within 0.1 of the truth: it noticed what you hid, or there was nothing to miss.", "solved"),
         ("dopri5 stops with an error, so it noticed.", "noticed"),
         ("Your field lets neighbouring solutions part, so that any solver's small errors grow. That is the pendulum of "
-         "Figure 1.8. Here solutions that begin side by side must stay so.", "spreading"),
+         "Figure 1.8. Here solutions that begin side by side, early or late, above or below, must stay so.",
+         "spreading"),
         ("8000 equal steps do not settle it either: nobody knows the truth. Hide something, but not so narrow or wild.",
          "unsettled"),
         ("Your field gives another value when it is asked again: it is no function of t and u.", "changing"),
@@ -373,16 +373,24 @@ def _clock_with(weight: Callable[[float, float], complex], length: Callable[...,
     return answer
 
 
+def _clock_inputs(rng: np.random.Generator) -> tuple:
+    """Clocks that turn either way, by less and by more than a quarter between two snapshots."""
+    h, angle = rng.uniform(0.2, 0.8), rng.choice([rng.uniform(0.2, 1.2), rng.uniform(1.8, 3)])
+    return rng.choice([1, -1]) * angle / h, h, rng.uniform(2, 6)
+
+
 CLOCK = Exercise(
     "1.8 What did it learn?",
     clock,
-    lambda rng: (rng.uniform(0.5, 2), rng.uniform(0.2, 0.8), rng.uniform(5, 12)),
+    _clock_inputs,
     mistakes=[
         ("The weight is the true field's, iω. The network never saw the field, only snapshots h apart.",
          _clock_with(lambda w, h: 1j * w)),
         ("The weight fits steps of size 1: the layer is 1 + ha.", _clock_with(lambda w, h: np.exp(1j * w * h) - 1)),
         ("The weight makes backward Euler perfect; the layer is 1 + ha.",
          _clock_with(lambda w, h: (1 - np.exp(-1j * w * h)) / h)),
+        ("Beyond a quarter turn a cosine is negative: √(1 - sin²) loses its sign.",
+         _clock_with(lambda w, h: (np.sqrt(1 - np.sin(w * h) ** 2) + 1j * np.sin(w * h) - 1) / h)),
         ("The weight is right. The length 1 is the layers'; solve z' = az exactly.",
          _clock_with(_learned, lambda a, h, T: 1.0)),
         ("The weight is right. The exact solution is e^{Ta}, and its length e^{T Re a}.",

@@ -70,15 +70,22 @@ def step_size_numbers(problem: str, method: str, h: float) -> StepSize:
     )
 
 
-@cache
 def march(method: str, eigenvalue: complex, n: int) -> np.ndarray:
     """The states of u' = λu after each of n steps to t = 12, from u = 1; complex, (n + 1,)."""
-    t = np.linspace(0, END, n + 1)
+    known = tuple(EIGENVALUES.values())
+    together = known if eigenvalue in known and method != "implicit_adams" else (eigenvalue,)  # whose iteration couples
+    return marches(method, together, n)[:, together.index(eigenvalue)]
+
+
+@cache
+def marches(method: str, eigenvalues: tuple[complex, ...], n: int) -> np.ndarray:
+    """``march`` for several λ at once, (n + 1, number of λ); nan where implicit_adams cannot solve its equation."""
+    t, rates = np.linspace(0, END, n + 1), np.array(eigenvalues)
     options = {"max_iters": 400} if method == "implicit_adams" else None  # up to h|λ| = 8/3 they converge, if slowly
     try:
-        return odeint(lambda t, u: eigenvalue * u, np.array([1.0 + 0j]), t, method=method, options=options)[:, 0]
+        return odeint(lambda t, u: rates * u, np.ones(len(rates), complex), t, method=method, options=options)
     except FixedPointFailed:
-        return np.full(n + 1, np.nan + 0j)
+        return np.full((n + 1, len(rates)), np.nan + 0j)
 
 
 @cache
@@ -114,10 +121,6 @@ def describe_step_size(n: StepSize) -> str:
 
 def step_size() -> Live[StepSize]:
     """Method, problem and step size; the solution, the error on the order line, and hλ in the stability region."""
-    for name in FIXED:
-        region(name)
-        for eigenvalue in EIGENVALUES.values():
-            order_line(name, eigenvalue)
     with book():
         fig = Figure(figsize=(8.4, 3.2))
         left, middle, right = fig.subplots(1, 3, width_ratios=(1.25, 1, 1))

@@ -23,6 +23,13 @@ def test_amplification_is_what_many_steps_do(method):
         assert abs(u[-1] / u[-2]) == pytest.approx(numbers.amplification(method, np.array([z]))[0], rel=1e-3)
 
 
+@pytest.mark.parametrize("method", ["heun", "adams_bashforth"])
+def test_several_eigenvalues_are_marched_as_each_alone(method):
+    for eigenvalue in explorers.EIGENVALUES.values():
+        alone = explorers.marches(method, (eigenvalue,), 20)[:, 0]
+        np.testing.assert_allclose(explorers.march(method, eigenvalue, 20), alone, rtol=1e-13)
+
+
 @pytest.mark.parametrize(("method", "edge"), [("euler", 2.0), ("heun", 2.0), ("rk4", 2.785), ("adams_bashforth", 0.3)])
 def test_the_verdict_turns_at_the_edge_of_the_real_interval(method, edge):
     inside, outside = numbers.amplification(method, np.array([-0.99 * edge, -1.01 * edge]).astype(complex))

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from nodelib.chapters.chapter1 import numbers
+from nodelib.chapters.chapter1 import figures, numbers
 from nodelib.chapters.chapter1.questions import QUESTIONS
 
 
@@ -70,3 +70,24 @@ def test_what_the_questions_call_right_is_measured():
     tight = numbers.odeint(numbers.pendulum, np.array([3.1, 0.0]), [0.0, 15.0], rtol=1e-12, atol=1e-12)
     assert np.abs(steep.y[-1] - tight[-1]).max() == pytest.approx(right["1.11"], rel=0.02)
     assert right["1.10"] == pytest.approx(1000**0.5, rel=0.01)
+
+
+@pytest.mark.parametrize("seed", [10, 11, 12])
+def test_the_errors_of_what_euler_trained_settle_between_0_7_and_1(seed):
+    first, *later = numbers.errors_at_10(numbers.train("euler", seed).field)
+    assert first < 0.02
+    assert len(later) == 8  # 80 to 5120 layers, and dopri5
+    assert 0.7 < min(later) < max(later) < 1
+    assert abs(later[-1] - later[-2]) < 0.002
+
+
+def test_how_many_kinds_of_deep_networks_are_asked_changes_none():
+    all_kinds, one = numbers.deep_networks(16, 3), numbers.deep_networks(16, 3, count=1)
+    assert list(one) == [numbers.KINDS[0]]
+    np.testing.assert_array_equal(one[numbers.KINDS[0]], all_kinds[numbers.KINDS[0]])
+
+
+def test_below_the_real_axis_the_regions_are_as_above():
+    for method in figures.REGIONS:
+        below = numbers.amplification(method, figures.PLANE + 1j * figures.PLANE[:2, None])
+        np.testing.assert_allclose(figures._amplifications(method)[:2], below, rtol=1e-9)
