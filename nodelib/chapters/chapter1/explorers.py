@@ -121,6 +121,10 @@ def describe_step_size(n: StepSize) -> str:
 
 def step_size() -> Live[StepSize]:
     """Method, problem and step size; the solution, the error on the order line, and hλ in the stability region."""
+    for name in FIXED:  # before a control waits for it
+        region(name)
+        for eigenvalue in EIGENVALUES.values():
+            order_line(name, eigenvalue)
     with book():
         fig = Figure(figsize=(8.4, 3.2))
         left, middle, right = fig.subplots(1, 3, width_ratios=(1.25, 1, 1))
