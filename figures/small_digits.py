@@ -1,6 +1,6 @@
-"""The small networks of chapter 3, trained from many seeds on 8 × 8 digits, and tested with other solvers.
+"""The small networks of chapter 3 on 8 × 8 digits: trained from many seeds, with other solvers, and solved finely.
 
-    python figures/small_digits.py                 ten seeds, about four minutes on one CPU core
+    python figures/small_digits.py                 ten seeds, about eight minutes on one CPU core
     python figures/small_digits.py --seeds 20      more
 
 Each seed is saved when it is done, so that the same command goes on where it was interrupted. No data are fetched: the
@@ -22,13 +22,14 @@ from nodelib.experiments.costs import unresolved_adjoints
 from nodelib.experiments.memory import keep_freed_memory
 
 STATES = Path(__file__).parent / "states"  # not in git
+KEYS = ("logs", "swapped", "fits")  # each name -> one a seed
 
 
 def seed_of(seed: int, state: Path) -> dict[str, Any]:
     """All networks from one seed, from ``state`` where they were trained before."""
     if state.exists():
         return json.loads(state.read_text(encoding="utf-8"))
-    started, test = time.perf_counter(), digits()[1]
+    started, (seen, test) = time.perf_counter(), digits()
     with unresolved_adjoints():
         nets = {name: small.run(name, seed) for name in small.NETWORKS}
     logs = {name: {k: v for k, v in log._asdict().items() if k != "seconds"} for name, (_, log) in nets.items()}
@@ -36,7 +37,8 @@ def seed_of(seed: int, state: Path) -> dict[str, Any]:
         solver: [small.tested(nets[name][0], other, test) for other in small.SOLVERS]
         for solver, name in small.SWAPPED.items()
     }
-    found = {"logs": logs, "swapped": swapped, "seconds": time.perf_counter() - started}
+    fits = {solver: small.fit(nets[name][0], seen) for solver, name in small.SWAPPED.items()}
+    found = {"logs": logs, "swapped": swapped, "fits": fits, "seconds": time.perf_counter() - started}
     state.parent.mkdir(exist_ok=True)
     state.write_text(json.dumps(found), encoding="utf-8")
     return found
@@ -56,7 +58,8 @@ def main() -> None:
         "seeds": a.seeds,
         "settings": small.SETTINGS._asdict(),
         "solvers": list(small.SOLVERS),
-        **{key: {name: [one[key][name] for one in found] for name in found[0][key]} for key in ("logs", "swapped")},
+        "steps": list(small.STEPS),
+        **{key: {name: [one[key][name] for one in found] for name in found[0][key]} for key in KEYS},
     }
     seconds = sum(one["seconds"] for one in found)
     records.write("small_digits", numbers, seconds, records.describe_device("cpu"))

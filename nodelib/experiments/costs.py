@@ -4,6 +4,7 @@ Chen et al. (2018), Section 3, state O(L), O(L̃) and O(1) there; here they are 
 networks of MNIST and by chapter 3 live on small ones. Results are plain dictionaries, fit for a record.
 """
 
+import math
 import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -37,7 +38,7 @@ def growth(z: Tensor, depths: Sequence[int] = (1, 2, 4, 8, 16, 32), repeats: int
     z:       (batch, channels, height, width), what the stem hands over; weights are random, since with fixed steps no
              cost depends on them.
     depths:  residual blocks, or evaluations of f; rk4 takes those that are multiples of 4.
-    repeats: of the timing; the shortest counts, and the networks take turns.
+    repeats: of the timing; the shortest counts, and the networks take turns. With 0 nothing is timed: nan.
 
     Returns "batch", "shape" (of one image in z), and "rows": for "ResNet", "backprop" (RK-Net), "checkpoint" and
     "adjoint" (ODE-Net) the lists "depth", "bytes" (the most that forward and backward pass hold at once: gradients
@@ -111,14 +112,15 @@ def peak_bytes(job: Job) -> int:
 
 def seconds(jobs: Sequence[Job], repeats: int) -> list[float]:
     """The shortest time of each job; they take turns, so that a busy machine treats all alike. With one thread on a CPU
-    it is the processor's time, which other programs hardly lengthen; else what a clock on the wall says."""
+    it is the processor's time, which other programs hardly lengthen; else what a clock on the wall says. nan for no
+    repeats."""
     times: list[list[float]] = [[] for _ in jobs]
     for _ in range(repeats):
         for job, taken in zip(jobs, times, strict=True):
             started = _now()
             job()
             taken.append(_now() - started)
-    return [min(taken) for taken in times]
+    return [min(taken, default=math.nan) for taken in times]
 
 
 def _now() -> float:

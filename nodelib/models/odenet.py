@@ -25,7 +25,8 @@ class TimeConv(nn.Conv2d):
     def __init__(self, channels: int):
         super().__init__(1 + channels, channels, 3, 1, 1)
 
-    def forward(self, t: Tensor, z: Tensor) -> Tensor:  # type: ignore[override]
+    def forward(self, t: Tensor | float, z: Tensor) -> Tensor:  # type: ignore[override]
+        t = torch.as_tensor(t, dtype=z.dtype, device=z.device)
         clock = F.conv2d(t.expand(1, 1, *z.shape[2:]), self.weight[:, :1], self.bias, 1, 1)
         return F.conv2d(z, self.weight[:, 1:], None, 1, 1) + clock
 
@@ -44,7 +45,7 @@ class ConvField(nn.Module):
         self.conv1, self.conv2 = TimeConv(channels), TimeConv(channels)
         self.nfe = 0
 
-    def forward(self, t: Tensor, z: Tensor) -> Tensor:
+    def forward(self, t: Tensor | float, z: Tensor) -> Tensor:
         self.nfe += 1
         h = self.conv1(t, self.activation(self.norm1(z)))
         h = self.conv2(t, self.activation(self.norm2(h)))

@@ -93,6 +93,13 @@ def test_jobs_take_turns_and_the_shortest_time_counts(monkeypatch):
     assert calls == ["a", "b", "a", "b"]
 
 
+def test_without_repeats_bytes_are_counted_and_nothing_is_timed(grown):
+    rows = growth(Z, DEPTHS[:1], repeats=0)["rows"]
+    for way, row in rows.items():
+        assert row["bytes"] == grown["rows"][way]["bytes"][:1]
+        assert np.isnan(row["seconds"]).all()
+
+
 def test_one_thread_is_timed_by_the_processor(one_thread, monkeypatch):
     monkeypatch.setattr(costs.time, "process_time", lambda: 7.0)
     monkeypatch.setattr(costs.torch.cuda, "is_initialized", lambda: False)

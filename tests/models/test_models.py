@@ -95,6 +95,12 @@ def test_time_conv_is_a_convolution_of_the_image_with_a_channel_of_t():
         assert (mine - other).abs().max() < 1e-12
 
 
+def test_a_field_takes_the_time_as_a_number_too():
+    field, z = ConvField(4), torch.randn(2, 4, 3, 3)
+    assert torch.equal(field(0.25, z), field(torch.tensor(0.25), z))
+    assert torch.equal(field(1, z), field(torch.tensor(1.0, dtype=torch.float64), z))
+
+
 def test_a_residual_block_is_an_euler_step_of_its_branch():
     """h + g(h): with its last convolution at zero the block is the identity, since nothing follows the sum."""
     block, h = ResBlock(4), torch.randn(2, 4, 5, 5)

@@ -1,6 +1,7 @@
 """Exercises of chapter 3 on numbers that are counted: parameters, errors, bytes."""
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -82,14 +83,21 @@ def deepest(depth: list[int], held: list[float], limit: float) -> float:
 
 
 def _measured(rng: np.random.Generator) -> tuple:
+    """Pairs that lie near a line and not on it, as measured ones do, so that it counts which two are taken."""
     limit = float(10 ** rng.uniform(8, 10))
     a, b = rng.uniform(0.2, 0.6) * limit, limit / rng.uniform(50, 500)
-    depth = np.cumsum(rng.integers(2, 9, size=4)).tolist()
-    return depth, [float(a + b * d) for d in depth], limit
+    depth = np.cumsum(rng.integers(2, 9, size=5)).tolist()
+    return depth, [float(a + b * (d + rng.uniform(-0.6, 0.6))) for d in depth], limit
 
 
 def _b(depth: list[int], held: list[float]) -> float:
     return (held[-1] - held[0]) / (depth[-1] - depth[0])
+
+
+def _by(depth: Any, held: Any, limit: float) -> float:
+    """Where the line through two pairs, or the one nearest to many, reaches the limit."""
+    b, a = np.polyfit(depth, held, 1)
+    return float((limit - a) / b)
 
 
 DEEPEST = Exercise(
@@ -106,6 +114,11 @@ DEEPEST = Exercise(
          lambda d, h, limit: (limit - (h[0] - d[0] / _b(d, h))) * _b(d, h)),
         ("Do not round: the line is asked where it reaches the limit.",
          lambda d, h, limit: math.floor(deepest(d, h, limit))),
+        ("That fits a line to all pairs. Asked is the line through the first and the last.", _by),
+        ("That is the line through the first two pairs. Near pairs tilt it: take the first and the last.",
+         lambda d, h, limit: _by(d[:2], h[:2], limit)),
+        ("That is the line through the last two pairs. Near pairs tilt it: take the first and the last.",
+         lambda d, h, limit: _by(d[-2:], h[-2:], limit)),
         ("Memory for one evaluation, measured at one pair, holds a as well. Take the difference of two.",
          lambda d, h, limit: limit * d[-1] / h[-1]),
     ],

@@ -1,7 +1,8 @@
 """Exercises of chapter 3 on gradients, and on what a solver is told."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping, ValuesView
+from functools import wraps
 from typing import Any
 
 import numpy as np
@@ -9,9 +10,24 @@ import torch
 from torch import Tensor, nn
 
 from nodelib.workbook.check import Exercise
-from nodelib.workbook.values import unfinished
+from nodelib.workbook.values import Odd, kind, numbers, unfinished
 
 Field = Callable[[Any, Any], Any]
+
+
+class Seen(Exercise):
+    """An exercise that compares what ``see(answer)``, a function, gives with what is right; its mistakes as well."""
+
+    def __init__(self, see: Callable[[Callable], Callable], *args: Any, **settings: Any) -> None:
+        super().__init__(*args, **settings)
+        self.see = see
+
+    def judge(self, answer: Any) -> str | None:
+        if unfinished(answer) or not callable(answer):
+            return super().judge(answer)
+        mistakes = [(sentence, self.see(made)) for sentence, made in self.mistakes]
+        seen = Exercise(self.name, self.right, self.inputs, mistakes, self.hints, self.cases, self.rtol)
+        return seen.judge(self.see(answer))
 
 
 # 3.6 ------------------------------------------------------------------------------------------------------------------
@@ -50,7 +66,20 @@ def _loss(rng: np.random.Generator) -> tuple:
     return middle, z, tuple(middle.parameters()), size * g, float(10 ** rng.uniform(-0.5, 1) / size)
 
 
-SCALED = Exercise(
+def parts(answer: Callable) -> Callable:
+    """``answer``, but what a generator or a dictionary holds is given as a tuple."""
+
+    @wraps(answer)
+    def collected(*args: Any) -> Any:
+        found = answer(*args)
+        found = found.values() if isinstance(found, Mapping) else found
+        return tuple(found) if isinstance(found, Iterator | ValuesView) else found
+
+    return collected
+
+
+SCALED = Seen(
+    parts,
     "3.6 Make the solver see",
     scaled_gradient,
     _loss,
@@ -69,97 +98,123 @@ SCALED = Exercise(
 
 
 # 3.7 ------------------------------------------------------------------------------------------------------------------
-class _Votes:
-    """Stands in for a network's classes: ``votes(net, n)`` are those of 60 images; fewer change for larger n."""
+class _Losses:
+    """Stands in for a network: ``losses(n)`` are those of some images with n steps, and settle as n grows."""
 
     def __init__(self, rng: np.random.Generator) -> None:
-        self.seed = int(rng.integers(1 << 30))
+        images = int(rng.integers(30, 90))
+        self.settled = torch.tensor(rng.exponential(size=images) ** 2 + 0.01)
+        self.moved = torch.tensor(rng.choice([-1, 1]) * rng.uniform(0.5, 1.5, images))
 
-    def __call__(self, net: int, n: int) -> Tensor:
-        settled = np.random.default_rng([self.seed, net]).integers(0, 10, 60)
-        rng = np.random.default_rng([self.seed, net, int(n)])
-        moved = rng.uniform(size=60) < 1 / (1 + n)
-        return torch.tensor(np.where(moved, rng.integers(0, 10, 60), settled))
-
-
-def changed(classes: Callable[[Any, int], Tensor], net: Any, n: int) -> float:
-    return float((classes(net, n) != classes(net, 2 * n)).float().mean())
+    def __call__(self, n: float) -> Tensor:
+        return self.settled * torch.exp(self.moved / float(n))
 
 
-def _differ(classes: Callable[[Any, int], Tensor], net: Any, n: float, m: float) -> float:
-    return float((classes(net, int(n)) != classes(net, int(m))).float().mean())
+def convergence(loss: Callable[[int], Tensor], own: Tensor, n: int) -> tuple[Any, Any]:
+    coarse, fine = loss(n).mean(), loss(2 * n).mean()
+    return abs(fine / coarse - 1), fine / own.mean()
 
 
-CHANGED = Exercise(
+def _compared(loss: Callable[[int], Tensor], own: Tensor, n: int, m: int) -> tuple[Any, Any]:
+    """With n and m steps."""
+    coarse, fine = loss(n).mean(), loss(m).mean()
+    return abs(fine / coarse - 1), fine / own.mean()
+
+
+def _trained(rng: np.random.Generator) -> tuple:
+    losses = _Losses(rng)
+    own = losses.settled * torch.tensor(rng.uniform(0.1, 1.5, len(losses.settled)))
+    return losses, own, int(rng.integers(2, 12))
+
+
+CONVERGENCE = Exercise(
     "3.7 Is it an ODE?",
-    changed,
-    lambda rng: (_Votes(rng), int(rng.integers(100)), int(rng.integers(2, 12))),
+    convergence,
+    _trained,
     [
-        ("That is the share that stays.", lambda c, net, n: 1 - changed(c, net, n)),
-        ("That is how many change. Their share is asked.", lambda c, net, n: 60 * changed(c, net, n)),
-        ("That compares n steps with n + 1. Double them.", lambda c, net, n: _differ(c, net, n, n + 1)),
-        ("That compares n steps with half as many. Double them.", lambda c, net, n: _differ(c, net, n, n // 2)),
-        ("That compares n steps with their square.", lambda c, net, n: _differ(c, net, n, n * n)),
-        ("That compares with 2 steps, not with 2 n.", lambda c, net, n: _differ(c, net, n, 2)),
-        ("That is the mean change of the class's number. A 1 that becomes a 2 counts as much as one that becomes a 9.",
-         lambda c, net, n: float((c(net, n) - c(net, 2 * n)).abs().float().mean())),
+        ("The second number is upside down: how many times the training's own loss is it?",
+         lambda loss, own, n: (convergence(loss, own, n)[0], own.mean() / loss(2 * n).mean())),
+        ("The second number takes the loss with n steps. That with 2 n lies nearer to the equation's.",
+         lambda loss, own, n: (convergence(loss, own, n)[0], loss(n).mean() / own.mean())),
+        ("The first number has a sign. By how much the loss changes is asked, up or down.",
+         lambda loss, own, n: (loss(2 * n).mean() / loss(n).mean() - 1, loss(2 * n).mean() / own.mean())),
+        ("The first number is a share of the loss with n steps, not with 2 n.",
+         lambda loss, own, n: (abs(1 - loss(n).mean() / loss(2 * n).mean()), loss(2 * n).mean() / own.mean())),
+        ("The first number is a loss. Which share of the loss with n steps is it?",
+         lambda loss, own, n: (abs(loss(2 * n).mean() - loss(n).mean()), loss(2 * n).mean() / own.mean())),
+        ("The second number is a mean of ratios, ruled by images that are easy in training. Take the means first.",
+         lambda loss, own, n: (convergence(loss, own, n)[0], (loss(2 * n) / own).mean())),
+        ("The first number is a mean over the images of what each changes. Take the means first.",
+         lambda loss, own, n: (abs(loss(2 * n) / loss(n) - 1).mean(), convergence(loss, own, n)[1])),
+        ("That compares n steps with n + 1. Double them.", lambda loss, own, n: _compared(loss, own, n, n + 1)),
+        ("That compares n steps with half as many. Double them.", lambda loss, own, n: _compared(loss, own, n, n // 2)),
+        ("That compares n steps with their square. Double them.", lambda loss, own, n: _compared(loss, own, n, n * n)),
+        ("The other way round: settling comes first, then the fit.",
+         lambda loss, own, n: convergence(loss, own, n)[::-1]),
     ],
-    ("Ask twice for the classes, and compare image by image.",
-     "The mean of a tensor of True and False needs .float() first: (a != b).float().mean()."),
+    ("Three means first: with n steps, with 2 n, and own. Then two ratios.",
+     "The first is abs(fine / coarse - 1), the second fine / own, where each name stands for a mean over the images."),
     rtol=1e-5,
 )  # fmt: skip
 
 
 # 3.8 ------------------------------------------------------------------------------------------------------------------
-SAMPLES = 20_011  # a prime, so that no wave fits
+SAMPLES = 499  # a prime, so that no wave fits
+PRIMES = (5, 7, 11, 13, 17, 19, 23, 29, 31, 37)  # of steps: no one wave has a zero wherever each of them looks
 
 
-class Made(Exercise):
-    """An exercise with many right answers: ``measure(answer, n)`` says what an answer achieves, and that is compared
-    with ``right(n)``. Its mistakes are answers as well."""
+def fools(rate: Callable[[int, Any], Any], n: int) -> str | None:
+    """What Euler's method with n and 2 n steps makes of z' = rate(n, t) from 0 to 1, in a word: "fooled" where the two
+    agree and both are wrong, "right" or "near" where they are right or about to be, "seen" where they differ.
 
-    def __init__(self, measure: Callable[[Any, int], Any], *args: Any, **settings: Any) -> None:
-        super().__init__(*args, **settings)
-        self.measure = measure
-
-    def judge(self, answer: Any) -> str | None:
-        if unfinished(answer) or not callable(answer):
-            return super().judge(answer)
-        mistakes = [(sentence, self._measured(made)) for sentence, made in self.mistakes]
-        achieved = Exercise(self.name, self.right, self.inputs, mistakes, self.hints, self.cases, self.rtol)
-        return achieved.judge(self._measured(answer))
-
-    def _measured(self, made: Callable) -> Callable[[int], Any]:
-        return lambda n: self.measure(made, n)
-
-
-def fools(rate: Callable[[int, Any], Any], n: int) -> tuple[bool, bool] | None:
-    """For z' = rate(n, t) from 0 to 1: whether Euler's n and 2 n steps agree, and whether both are far from z(1)."""
+    "no rate" where it gives another value when it is asked at a time again; None where nothing is written yet.
+    """
     if unfinished(rate(n, 0.3)):
         return None
+    times = [np.arange(m) / m for m in (n, 2 * n)] + [(np.arange(SAMPLES) + 0.5) / SAMPLES]
+    values = [np.array([_number(rate(n, float(t))) for t in asked]) for asked in times]
+    for asked, found in zip(times, values, strict=True):
+        if any(_number(rate(n, float(t))) != value for t, value in list(zip(asked, found, strict=True))[::-7]):
+            return "no rate"
+    coarse, fine, exact = (float(found.mean()) for found in values)
+    if abs(coarse - fine) < 1e-6:
+        return "fooled" if abs(exact - fine) > 0.1 else "right"
+    return "seen" if abs(exact - fine) > 0.1 else "near"
 
-    def mean(times: np.ndarray) -> float:
-        return float(np.mean([float(rate(n, float(t))) for t in times]))
 
-    coarse, fine = (mean(np.arange(m) / m) for m in (n, 2 * n))
-    exact = mean((np.arange(SAMPLES) + 0.5) / SAMPLES)
-    return abs(coarse - fine) < 1e-6 * max(1.0, abs(exact)), abs(exact - fine) > 0.1
+def _number(value: Any) -> float:
+    """One number, also where it comes as an array or a list of one."""
+    if isinstance(value, float):
+        return value
+    array = numbers(value)
+    if array is None or array.size != 1:
+        raise Odd(kind(value))
+    return array.item()
 
 
-FOOL = Made(
-    fools,
+def _fooled(rate: Callable) -> Callable[[int], Any]:
+    return lambda n: fools(rate, n)
+
+
+FOOL = Seen(
+    _fooled,
     "3.8 Fool the test",
-    lambda n: (True, True),
-    lambda rng: (int(rng.integers(2, 12)),),
+    lambda n: "fooled",
+    lambda rng: (int(rng.choice(PRIMES)),),
     [
-        ("The test is passed, and rightly: Euler's method is right on this field, to a tenth.", lambda n, t: 1.0),
-        ("The result is wrong, but the test sees it: n and 2 n steps differ.", lambda n, t: 10 * t),
-        ("With 2 n steps the result is right to a tenth, and it differs from that with n: the test sees it.",
+        ("The two agree, and rightly: Euler's method is right on this field, to a tenth.", lambda n, t: 1.0),
+        ("The result is wrong, but it is seen: n and 2 n steps differ, if only by little beside the error.",
+         lambda n, t: 1e7 * math.sin(2 * math.pi * n * t) ** 2 + t),
+        ("With 2 n steps the result is right to a tenth, and it differs from that with n.",
          lambda n, t: math.sin(math.pi * n * t) ** 2),
+        ("Asked twice at one time, it gives two values. A rate is a function of n and t.",
+         lambda n, t: np.random.default_rng().uniform()),
+        ("It fools the two for some n only: a wave of one length has zeros where they look by chance. Build it from n.",
+         lambda n, t: math.sin(27720 * math.pi * t) ** 2),
     ],
     ("Euler's method sees the rate at the times k / n and k / (2 n), and nowhere else.",
      "Think of a wave that is 0 at all multiples of 1 / (2 n), and never below 0 between them."),
-    cases=3,
+    cases=4,
 )  # fmt: skip
 
 

@@ -1,11 +1,14 @@
 """The small networks of chapter 3, on 8 × 8 digits: trained while one reads; ten seeds by figures/small_digits.py."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cache
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from nodelib.data.digits import digits
 from nodelib.data.images import Images
@@ -30,33 +33,57 @@ NETWORKS: dict[str, Callable[[], nn.Module]] = {
     "Euler 2": lambda: ODENet(16, "small", "backprop", **SOLVERS["Euler 2"]),
 }
 SWAPPED = {"Euler 1": "Euler 1", "Euler 2": "Euler 2", "dopri5": "RK-Net"}  # trained with -> the network
+STEPS = (1, 2, 4, 8, 16, 32, 64)  # of Euler's method, ever finer
+FINE: dict[str, Any] = {"method": "dopri5", "rtol": 1e-5, "atol": 1e-5}
 
 
+@cache
 def run(name: str, seed: int = 0) -> tuple[nn.Module, Log]:
-    """Train one of ``NETWORKS`` from this seed; the network and its log."""
+    """Train one of ``NETWORKS`` from this seed, once; the network and its log."""
     torch.manual_seed(seed)
     net = NETWORKS[name]()
     return net, train(net, *digits(), SETTINGS._replace(seed=seed), progress=False)
 
 
-def tested(net: Any, solver: str, images: Images) -> float:
-    """The share of ``images`` that ``net`` classifies rightly with another of ``SOLVERS`` than it was trained with."""
-    own, net.body.settings = net.body.settings, SOLVERS[solver]
+@contextmanager
+def solved_by(net: Any, settings: dict[str, Any]) -> Iterator[None]:
+    """Inside, ``net`` is solved with these settings instead of those it was trained with."""
+    own, net.body.settings = net.body.settings, settings
     try:
-        return 1 - error(net, images)
+        yield
     finally:
         net.body.settings = own
 
 
+def tested(net: Any, solver: str, images: Images) -> float:
+    """The share of ``images`` that ``net`` classifies rightly with another of ``SOLVERS`` than it was trained with."""
+    with solved_by(net, SOLVERS[solver]):
+        return 1 - error(net, images)
+
+
 @torch.no_grad()
-def classes(block: Callable[..., Tensor], net: Any, n: int, images: Images) -> Tensor:
-    """The class of each image, where ``block(field, z, n)`` takes z from 0 to 1 in n steps: exercise 3.3."""
+def losses(net: Any, images: Images) -> Tensor:
+    """The loss of each image, (images,): of their mean a training is the descent."""
+    return F.cross_entropy(net(images.x), images.y, reduction="none")
+
+
+@torch.no_grad()
+def refined(block: Callable[..., Tensor], net: Any, n: int, images: Images) -> Tensor:
+    """``losses``, where ``block(field, z, n)`` takes z from 0 to 1 in n steps: exercise 3.3."""
     stem, body, head = net
+    return F.cross_entropy(head(block(body.field, stem(images.x), n)), images.y, reduction="none")
 
-    def field(t: Any, z: Tensor) -> Tensor:
-        return body.field(torch.as_tensor(t, dtype=z.dtype), z)
 
-    return head(block(field, stem(images.x), n)).argmax(1)
+def fit(net: Any, images: Images) -> dict[str, Any]:
+    """The mean loss of ``images`` with the solver of the training, "own"; with Euler's method, "euler", one for each of
+    ``STEPS``; and with a solver so fine that the equation itself is solved, "fine"."""
+
+    def mean(settings: dict[str, Any]) -> float:
+        with solved_by(net, settings):
+            return float(losses(net, images).mean())
+
+    euler = [mean({"method": "euler", "options": {"step_size": 1 / n}}) for n in STEPS]
+    return {"own": mean(net.body.settings), "euler": euler, "fine": mean(FINE)}
 
 
 def last_errors(record: dict[str, Any]) -> dict[str, np.ndarray]:
@@ -88,6 +115,7 @@ def results(record: dict[str, Any], logs: dict[str, Log]) -> Table:
 
 
 def recorded() -> dict[str, Any]:
-    """The record of figures/small_digits.py: "logs", name -> a log for each seed, and "swapped", trained with -> for
-    each seed the accuracies with each of ``SOLVERS``."""
+    """The record of figures/small_digits.py: "logs", name -> a log for each seed; "swapped", trained with -> for each
+    seed the accuracies with each of ``SOLVERS``; and "fits", trained with -> for each seed ``fit`` of the training
+    digits."""
     return records.read("small_digits")

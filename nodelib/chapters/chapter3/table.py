@@ -38,6 +38,7 @@ PAIRS = (
     ("resnet", "odenet"),
     ("resnet", "resnet1"),
     ("rknet", "odenet"),
+    ("rknet", "resnet1"),
     ("odenet", "resnet1"),
     ("resnet", "resnet0"),
     ("odenet", "resnet0"),

@@ -1,11 +1,16 @@
 """Chapter 3's checks: right answers in several forms pass, plausible wrong ones fail and are told why."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import torch
 
 from nodelib.chapters.chapter3.exercises import EXERCISES, usable
 from nodelib.chapters.chapter3.exercises_solvers import fools
+from nodelib.models.odenet import ConvField
+from nodelib.numpy_ode import odeint as numpy_odeint
+from nodelib.torch_ode import odeint
 from tests.workbook.graded import every_exercise_is_graded, graded, line
 
 GRADED = {}
@@ -38,7 +43,10 @@ GRADED["3.2 A block as a field"] = (
         lambda block, n, t, z: n * (block(z) - z),
         lambda block, n, t, z: (block(z) - z) / (1 / n),
         lambda block, n, t, z: n * block(z) - n * z,
-        lambda block, n, t, z: torch.tensor(n * (block(z) - z)),
+        lambda block, n, t, z: (n * (block(z) - z)).numpy(),
+        lambda block, n, t, z: torch.tensor(n) * (block(z) - z),
+        lambda block, n, t, z: (block(z) - z) / (torch.tensor(1.0) / n),
+        lambda block, n, t, z: [n * (led - at) for led, at in zip(block(z), z, strict=True)],
     ],
     [
         (lambda block, n, t, z: block(z) - z, "undoes"),
@@ -72,6 +80,41 @@ def with_tensor_times(field, z, n):
     return z
 
 
+def with_a_torch_step(field, z, n):
+    h = torch.tensor(1 / n)
+    for k in range(n):
+        z = z + h * field(k * h, z)
+    return z
+
+
+def with_a_step_of_an_array(field, z, n):
+    for a, b in pairwise(np.linspace(0, 1, n + 1)):
+        z = z + (b - a) * field(np.array(a), z)
+    return z
+
+
+def in_numpy(field, z, n):
+    z = np.asarray(z)
+    for k in range(n):
+        z = z + np.asarray(field(k / n, z)) / n
+    return z
+
+
+def recursive(field, z, n, k=0):
+    return z if k == n else recursive(field, z + field(k / n, z) / n, n, k + 1)
+
+
+def library(field, z, n):
+    return odeint(field, z, torch.tensor([0.0, 1.0]), method="euler", options={"step_size": 1 / n})[-1]
+
+
+def numpy_library(field, z, n):
+    def in_arrays(t, z):
+        return np.asarray(field(t, z))
+
+    return numpy_odeint(in_arrays, np.asarray(z), [0.0, 1.0], method="euler", options={"step_size": 1 / n})[-1]
+
+
 def runge_kutta(field, z, n):
     for k in range(n):
         half = z + field(k / n, z) / (2 * n)
@@ -83,12 +126,23 @@ def path(field, z, n):
     states = [z]
     for k in range(n):
         states.append(states[-1] + field(k / n, states[-1]) / n)
-    return np.array(states)
+    return torch.stack(states)
 
 
 GRADED["3.3 From memory"] = (
-    [while_loop, in_place, with_tensor_times, lambda field, z, n: path(field, z, n)[-1]],
     [
+        while_loop,
+        in_place,
+        with_tensor_times,
+        with_a_torch_step,
+        with_a_step_of_an_array,
+        in_numpy,
+        recursive,
+        lambda field, z, n: path(field, z, n)[-1],
+    ],
+    [
+        (library, "Write its steps yourself"),
+        (numpy_library, "Write its steps yourself"),
         (path, "where"),
         (runge_kutta, "n blocks"),
         (lambda field, z, n: z + field(0, z), ""),
@@ -119,24 +173,35 @@ GRADED["3.4 Is it a difference?"] = (
 )
 
 
-def fitted(depth, held, limit):
+def through(depth, held, limit):
+    """By the line through two pairs, or the one nearest to many."""
     b, a = np.polyfit(depth, held, 1)
     return (limit - a) / b
 
 
+def ends(depth, held, limit):
+    return through(depth[:: len(depth) - 1], held[:: len(held) - 1], limit)
+
+
 GRADED["3.5 How deep does it fit?"] = (
     [
-        fitted,
+        ends,
         lambda d, h, limit: d[0] + (limit - h[0]) * (d[-1] - d[0]) / (h[-1] - h[0]),
-        lambda d, h, limit: float(np.interp(limit, [0, limit], [0, fitted(d, h, limit)])),
+        lambda d, h, limit: np.array(ends(d, h, limit)),
+        lambda d, h, limit: torch.tensor(ends(d, h, limit), dtype=torch.float64),
     ],
     [
+        (through, "fits a line to all pairs"),
+        (lambda d, h, limit: through(d[:2], h[:2], limit), "first two pairs"),
+        (lambda d, h, limit: d[0] + (limit - h[0]) * (d[1] - d[0]) / (h[1] - h[0]), "first two pairs"),
+        (lambda d, h, limit: through(d[-2:], h[-2:], limit), "last two pairs"),
+        (lambda d, h, limit: through([d[0], d[2]], [h[0], h[2]], limit), "Two points fix a line"),
         (lambda d, h, limit: limit * (d[-1] - d[0]) / (h[-1] - h[0]), "a, is missing"),
         (lambda d, h, limit: (limit - h[0]) * (d[-1] - d[0]) / (h[-1] - h[0]), "not measured at depth 0"),
         (lambda d, h, limit: (limit - h[0]) * (d[-1] - d[0]) / (h[-1] - h[0]) - d[0], "sign of b"),
-        (lambda d, h, limit: int(fitted(d, h, limit)), "Do not round"),
-        (lambda d, h, limit: 1.02 * fitted(d, h, limit), "times what is asked"),
-        (lambda d, h, limit: (8e9 - np.polyfit(d, h, 1)[1]) / np.polyfit(d, h, 1)[0], "does not depend on limit"),
+        (lambda d, h, limit: int(ends(d, h, limit)), "Do not round"),
+        (lambda d, h, limit: 1.02 * ends(d, h, limit), "times what is asked"),
+        (lambda d, h, limit: ends(d, h, 8e9), "does not depend on limit"),
     ],
 )
 
@@ -163,10 +228,19 @@ GRADED["3.6 Make the solver see"] = (
         by_backward,
         lambda m, z, p, g, s: [part.numpy() / s for part in gradient(m, z, p, g * s)],
         lambda m, z, p, g, s: [part * (1 / s) for part in gradient(m, z, p, s * g)],
+        lambda m, z, p, g, s: (part / s for part in gradient(m, z, p, s * g)),
+        lambda m, z, p, g, s: iter([part / s for part in gradient(m, z, p, s * g)]),
+        lambda m, z, p, g, s: {k: part / s for k, part in enumerate(gradient(m, z, p, torch.tensor(s) * g))},
+        lambda m, z, p, g, s: {k: part / s for k, part in enumerate(gradient(m, z, p, s * g))}.values(),
     ],
     [
         (lambda m, z, p, g, s: gradient(m, z, p, g), "below its tolerance"),
         (lambda m, z, p, g, s: gradient(m, z, p, s * g), "not scaled back"),
+        (lambda m, z, p, g, s: (part for part in gradient(m, z, p, s * g)), "not scaled back"),
+        (lambda m, z, p, g, s: dict(enumerate(gradient(m, z, p, g))), "below its tolerance"),
+        (lambda m, z, p, g, s: (part / s for part in gradient(m, z, p, s * g)[::-1]), "shape"),
+        (lambda m, z, p, g, s: torch.stack(list(map(torch.sum, gradient(m, z, p, s * g)))) / s, "single number"),
+        (lambda m, z, p, g: gradient(m, z, p, g), "5 arguments"),
         (lambda m, z, p, g, s: [part / 1e6 for part in gradient(m, z, p, 1e6 * g)], "not always a million"),
         (lambda m, z, p, g, s: [part * s for part in gradient(m, z, p, g / s)], "below its tolerance"),
         (lambda m, z, p, g, s: [part / s for part in gradient(m, s * z, p, g)], ""),
@@ -176,40 +250,103 @@ GRADED["3.6 Make the solver see"] = (
     ],
 )
 
+
+def by_sums(loss, own, n):
+    return abs(float(loss(2 * n).sum() / loss(n).sum()) - 1), float(loss(2 * n).sum() / own.sum())
+
+
+def in_lists(loss, own, n):
+    coarse, fine, trained = (sum(each.tolist()) / len(each) for each in (loss(n), loss(n + n), own))
+    return [abs(fine - coarse) / coarse, fine / trained]
+
+
+def made_of(change, worse):
+    """An answer made of two functions of the mean losses: with n steps, with 2 n, and the training's own."""
+
+    def answer(loss, own, n):
+        means = loss(n).mean(), loss(2 * n).mean(), own.mean()
+        return change(*means), worse(*means)
+
+    return answer
+
+
+def change(coarse, fine, own):
+    return abs(fine / coarse - 1)
+
+
+def worse(coarse, fine, own):
+    return fine / own
+
+
 GRADED["3.7 Is it an ODE?"] = (
     [
-        lambda classes, net, n: (classes(net, n) != classes(net, 2 * n)).double().mean(),
-        lambda classes, net, n: float(np.mean(classes(net, n).numpy() != classes(net, 2 * n).numpy())),
-        lambda classes, net, n: 1 - float((classes(net, n + n) == classes(net, n)).float().mean()),
-        lambda classes, net, n: sum(a != b for a, b in zip(classes(net, n), classes(net, 2 * n), strict=True)) / 60,
+        made_of(change, worse),
+        by_sums,
+        in_lists,
+        lambda loss, own, n: np.array(in_lists(loss, own, n)),
+        lambda loss, own, n: torch.stack(made_of(change, worse)(loss, own, n)),
+        lambda loss, own, n: tuple(np.float64(value) for value in by_sums(loss, own, torch.tensor(n))),
     ],
     [
-        (lambda c, net, n: (c(net, n) == c(net, 2 * n)).float().mean(), "the share that stays"),
-        (lambda c, net, n: (c(net, n) != c(net, 2 * n)).sum(), "how many change"),
-        (lambda c, net, n: (c(net, n) != c(net, 2 * n)).float(), "array of shape"),
-        (lambda c, net, n: (c(net, n) != c(net, n + 1)).float().mean(), "with n + 1"),
-        (lambda c, net, n: (c(net, n) != c(net, n // 2)).float().mean(), "half as many"),
-        (lambda c, net, n: (c(net, 16) != c(net, 32)).float().mean(), "does not depend on n"),
-        (lambda c, net, n: (c(net, 2) != c(net, 4)).float().mean(), "does not depend on n"),
-        (lambda c, net, n: (c(net, n) != c(net, 2 * n)).mean(), "RuntimeError"),
+        (lambda loss, own, n: (by_sums(loss, own, n)[0], loss(2 * n).sum() / 60 / own.mean()), ""),
+        (lambda loss, own, n: (change(loss(n).sum() / 60, loss(2 * n).mean(), 0), by_sums(loss, own, n)[1]), ""),
+        (lambda loss, own, n: by_sums(loss, own, n)[::-1], "other way round"),
+        (lambda loss, own, n: by_sums(loss, own, n)[0], "2 are asked"),
+        (made_of(change, lambda coarse, fine, own: own / fine), "upside down"),
+        (made_of(change, lambda coarse, fine, own: coarse / own), "with n steps"),
+        (made_of(change, lambda coarse, fine, own: fine), ""),
+        (made_of(change, lambda coarse, fine, own: fine / coarse), ""),
+        (made_of(lambda coarse, fine, own: fine / coarse - 1, worse), "has a sign"),
+        (made_of(lambda coarse, fine, own: abs(fine - coarse) / fine, worse), "not with 2 n"),
+        (made_of(lambda coarse, fine, own: abs(fine - coarse), worse), "is a loss"),
+        (lambda loss, own, n: (by_sums(loss, own, n)[0], (loss(2 * n) / own).mean()), "mean of ratios"),
+        (lambda loss, own, n: ((loss(2 * n) / loss(n) - 1).abs().mean(), by_sums(loss, own, n)[1]), "means first"),
+        (
+            lambda loss, own, n: (change(loss(n).mean(), loss(n + 1).mean(), 0), loss(n + 1).mean() / own.mean()),
+            "n + 1",
+        ),
+        (lambda loss, own, n: (change(loss(n).mean(), loss(2).mean(), 0), loss(2).mean() / own.mean()), ""),
+        (lambda loss, own, n: by_sums(loss, own, 16), "does not depend on n"),
+        (lambda loss, own, n: (abs(loss(2 * n) / loss(n) - 1), loss(2 * n) / own), "array of shape"),
     ],
 )
+
+
+def pulses(n, t):
+    return float(abs(2 * n * t - round(2 * n * t)) > 1e-9)
+
 
 GRADED["3.8 Fool the test"] = (
     [
         lambda n, t: np.sin(2 * np.pi * n * t) ** 2,
         lambda n, t: 1 - np.cos(4 * np.pi * n * t),
         lambda n, t: abs(float(torch.sin(torch.tensor(2 * torch.pi * n * t)))),
-        lambda n, t: float(abs(2 * n * t - round(2 * n * t)) > 1e-9),
+        pulses,
         lambda n, t: 3 + t * 0 + 5 * np.sin(4 * np.pi * n * t) ** 2,
+        lambda n, t: 1e7 * np.sin(2 * np.pi * n * t) ** 2,
+        lambda n, t: [np.sin(2 * np.pi * n * t) ** 2],
+        lambda n, t: np.array([np.sin(2 * np.pi * n * t) ** 2]),
+        lambda n, t: np.array(pulses(n, t)),
+        lambda n, t: torch.tensor([[pulses(n, t)]]),
+        lambda n, t: int(pulses(n, t)),
+        lambda n, t: np.sin(2 * np.pi * n * np.array([t])) ** 2,
     ],
     [
+        (lambda n, t: 1e7 * np.sin(2 * np.pi * n * t) ** 2 + t, "it is seen"),
+        (lambda n, t: 1e7 * (1 + np.sin(2 * np.pi * n * t) ** 2) + t, "it is seen"),
+        (lambda n, t: np.random.default_rng().uniform(), "Asked twice"),
+        (lambda n, t: pulses(n, t) * np.random.default_rng().uniform(), "Asked twice"),
+        (lambda n, t, asked=[]: len(asked.append(t) or asked) % 7919, "Asked twice"),
+        (lambda n, t: np.sin(27720 * np.pi * t) ** 2, "for some n only"),
+        (lambda n, t: np.sin(2 * np.pi * 360360 * t) ** 2, ""),
         (lambda n, t: 1.0, "and rightly"),
         (lambda n, t: np.sin(2 * np.pi * n * t), "and rightly"),  # its integral is 0, too
-        (lambda n, t: np.sin(np.pi * n * t) ** 2, "the test sees it"),
-        (lambda n, t: -9 * t, "the test sees it"),
+        (lambda n, t: np.sin(np.pi * n * t) ** 2, "right to a tenth"),
+        (lambda n, t: -9 * t, ""),
         (lambda n, t: t, ""),
         (lambda n, t: np.sin(8 * np.pi * t) ** 2, ""),
+        (lambda n, t: [1.0, 2.0], "array of shape (2,)"),
+        (lambda n, t: "no", "a text"),
         (lambda t, n: np.sin(2 * np.pi * n * t), ""),
         (lambda n: 1.0, "TypeError"),
     ],
@@ -264,6 +401,31 @@ def test_right_answers_pass_and_wrong_ones_are_told_why(name):
     graded(EXERCISES[name], *GRADED[name])
 
 
+def each(form):
+    """``form`` of a result, or of each of several."""
+    return lambda result: [form(part) for part in result] if isinstance(result, tuple) else form(result)
+
+
+FORMS = {
+    "arrays": each(np.asarray),
+    "lists": each(lambda part: np.asarray(part).tolist()),
+    "tensors": each(lambda part: torch.as_tensor(part, dtype=torch.float64)),
+    "single precision": each(lambda part: torch.as_tensor(part).float()),
+    "scalars of numpy": each(lambda part: np.asarray(part)[()]),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_it_does_not_count_what_numbers_are_made_of(form):
+    for exercise in EXERCISES.exercises.values():
+
+        def answer(*arguments, right=exercise.right):
+            return FORMS[form](right(*arguments))
+
+        if exercise.name != "3.8 Fool the test":  # whose answers are rates
+            assert line(exercise, answer).startswith("✓"), line(exercise, answer)
+
+
 def test_every_exercise_is_tried():
     every_exercise_is_graded(EXERCISES, GRADED)
 
@@ -287,7 +449,18 @@ def test_what_later_cells_run_on_is_the_readers_where_it_is_right():
 
 
 def test_a_rate_fools_only_if_both_solves_are_wrong_alike():
-    assert fools(lambda n, t: np.sin(2 * np.pi * n * t) ** 2, 3) == (True, True)
-    assert fools(lambda n, t: 2.0, 3) == (True, False)
-    assert fools(lambda n, t: t, 3) == (False, False)
+    assert fools(lambda n, t: np.sin(2 * np.pi * n * t) ** 2, 3) == "fooled"
+    assert fools(lambda n, t: 2.0, 3) == "right"
+    assert fools(lambda n, t: 10 * t, 3) == "seen"
+    assert fools(lambda n, t: 0.1 * t, 3) == "near"
     assert fools(lambda n, t: None, 3) is None
+
+
+@pytest.mark.parametrize("steps", [1, 5])
+def test_the_books_solution_runs_on_the_books_fields(steps):
+    """With times that are numbers and times that are tensors, and as the library's own Euler does."""
+    torch.manual_seed(0)
+    field, z = ConvField(4), torch.randn(2, 4, 3, 3)
+    mine = EXERCISES["3.3"].right(field, z, steps)
+    torch.testing.assert_close(mine, library(field, z, steps))
+    torch.testing.assert_close(mine, with_tensor_times(field, z, steps))

@@ -56,7 +56,7 @@ def digits(net: ODENet) -> Digits:
 
 @pytest.fixture(scope="module")
 def record(net: ODENet) -> dict[str, Any]:
-    return measure(net, IMAGES, batch=5)
+    return measure(net, IMAGES, batch=7)
 
 
 @pytest.fixture
@@ -128,12 +128,12 @@ def test_the_record_counts_evaluations(record):
 
 
 def test_the_record_counts_right_answers_and_changed_ones(by, record):
-    exact = torch.cat([by(x, **TIGHT).argmax(1) for x in IMAGES.x.split(5)])
+    exact = torch.cat([by(x, **TIGHT).argmax(1) for x in IMAGES.x.split(7)])
     assert record["exact"]["accuracy"] == float((exact == IMAGES.y).double().mean())
     changes = set()
     for row in record["rows"]:
         chosen = settings(row["solver"], row["level"])
-        said = torch.cat([by(x, **chosen).argmax(1) for x in IMAGES.x.split(5)])
+        said = torch.cat([by(x, **chosen).argmax(1) for x in IMAGES.x.split(7)])
         assert row["accuracy"] == float((said == IMAGES.y).double().mean())
         assert row["changed"] == float((said != exact).double().mean())
         changes.add(row["changed"])

@@ -6,11 +6,13 @@ import numpy as np
 import pytest
 import torch
 from matplotlib.colors import to_rgba
+from torch.nn import functional as F
 
 from nodelib.chapters.chapter3 import curves, small, table
 from nodelib.chapters.chapter3.exercises_blocks import ode_block
 from nodelib.chapters.chapter3.questions import QUESTIONS
 from nodelib.data.digits import digits
+from nodelib.data.images import Images
 from nodelib.experiments.training import Log, error
 from nodelib.models.odenet import ODENet
 from nodelib.models.resnet import ResNet, parameter_count
@@ -28,11 +30,23 @@ def record() -> dict[str, Any]:
     return small.recorded()
 
 
-def test_classes_are_those_of_the_network_by_eulers_method(net):
+def test_a_readers_block_gives_the_losses_of_the_network_by_eulers_method(net):
     images = digits()[1]
+    expected = small.losses(net, images)
+    assert expected.shape == images.y.shape
+    torch.testing.assert_close(small.refined(ode_block, net, 4, images), expected)
     with torch.no_grad():
-        expected = net(images.x).argmax(1)
-    assert torch.equal(small.classes(ode_block, net, 4, images), expected)
+        assert float(expected.mean()) == pytest.approx(float(F.cross_entropy(net(images.x), images.y)))
+
+
+def test_a_fit_is_the_mean_loss_by_each_solver(net):
+    images, own = Images(*(part[:40] for part in digits()[1])), net.body.settings
+    found = small.fit(net, images)
+    assert found["own"] == found["euler"][small.STEPS.index(4)] == float(small.losses(net, images).mean())
+    assert len(found["euler"]) == len(small.STEPS)
+    errors = [abs(loss - found["fine"]) for loss in found["euler"]]
+    assert errors[-1] == min(errors) < 0.1 * max(errors)
+    assert net.body.settings is own
 
 
 def test_another_solver_is_taken_and_put_back(net):
@@ -58,7 +72,13 @@ def test_the_record_has_ten_seeds_of_everything(record):
     assert set(record["logs"]) == set(small.NETWORKS)
     assert set(record["swapped"]) == set(small.SWAPPED)
     assert record["solvers"] == list(small.SOLVERS)
-    assert {len(runs) for runs in (*record["logs"].values(), *record["swapped"].values())} == {record["seeds"]} == {10}
+    assert set(record["fits"]) == set(small.SWAPPED)
+    assert record["steps"] == list(small.STEPS)
+    kept = [runs for key in ("logs", "swapped", "fits") for runs in record[key].values()]
+    assert {len(runs) for runs in kept} == {record["seeds"]} == {10}
+    for name, steps in (("Euler 1", 1), ("Euler 2", 2)):
+        for run in record["fits"][name]:
+            assert run["own"] == run["euler"][small.STEPS.index(steps)]
     for solver, name in small.SWAPPED.items():  # a network is right on what it does not get wrong
         own = [accuracies[record["solvers"].index(solver)] for accuracies in record["swapped"][solver]]
         np.testing.assert_allclose(own, [1 - log["test_error"][-1] for log in record["logs"][name]], atol=1e-5)

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from nodelib.chapters.chapter3 import table
+from nodelib.chapters.chapter3.exercises_counts import deepest
 from nodelib.chapters.chapter3.table import conditions, mcnemar, only_wrong, paired, pairs, runs, standard_error, table1
 from nodelib.experiments import records
 
@@ -60,6 +61,16 @@ def test_the_readme_has_the_table_and_its_conditions():
 def test_pairs_count_what_only_one_gets_wrong():
     assert only_wrong("01230", "01111", "01211") == (2, 1)
     assert only_wrong("00", "00", "11") == (0, 0)
+
+
+def test_the_memory_of_mnists_field_is_what_the_solution_says():
+    """Of exercise 3.5: 12 MB before the first evaluation, 6.0 MB for each, and about 1,300 of them in 8 GB."""
+    row = records.read("table1_cost")["growth"]["rows"]["backprop"]
+    each = deepest(row["depth"], row["bytes"], 8e9)
+    assert each == pytest.approx(1300, rel=0.03)
+    b = (row["bytes"][-1] - row["bytes"][0]) / (row["depth"][-1] - row["depth"][0])
+    assert b == pytest.approx(6.0e6, abs=0.05e6)
+    assert row["bytes"][0] - b * row["depth"][0] == pytest.approx(12e6, abs=0.5e6)
 
 
 def test_mcnemar_is_a_toss_of_coins():
