@@ -114,7 +114,7 @@ def span(rng: Rng, start: int = 1, way: int = 1) -> tuple[float, float, float]:
     return t0, t1, t0 + rng.uniform(0.2, 0.8) * (t1 - t0)
 
 
-def on_spans(draw: Callable[[Rng, int, int], tuple]) -> list[Draw]:
+def on_spans(draw: Callable[..., tuple]) -> list[Draw]:
     """``draw(rng, start, way)`` with each of ``SPANS``."""
     return [partial(draw, start=start, way=way) for start, way in SPANS]
 

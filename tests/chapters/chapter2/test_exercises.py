@@ -82,7 +82,7 @@ def test_an_adjoint_by_hand():
     graded(EXERCISES["2.1"], [by_solving, *in_forms(right)], [
         backwards, from_zero, half, by_taylor,
         (lambda z0, lam, t0, t1, t: right(z0, lam, 0, abs(t1 - t0), abs(t1 - t0) - abs(t1 - t)), "have signs"),
-        (lambda z0, lam, t0, t1, t: right(z0, lam, *sorted((t0, t1)), t), "do not exchange"),
+        (lambda z0, lam, t0, t1, t: right(z0, lam, min(t0, t1), max(t0, t1), t), "do not exchange"),
         (lambda z0, lam, t0, t1, t: right(z0, lam, abs(t0), t1, t), "no absolute value"),
         (lambda z0, lam, t0, t1, t: right(abs(z0), lam, t0, t1, t)),
         (lambda z0, lam, t0, t1, t: right(z0, abs(lam), t0, t1, t)),
@@ -180,7 +180,7 @@ def test_a_loss_that_mentions_theta():
         (no_mention, "mentions θ"), at_start_only, missing_two, (to_zero, "runs to θ"), (half, "without a half"),
         (lambda *x: (*right(*x)[:3], right(*x)[2]), "not a_θ(t)"),
         (lambda z0, p, mu, t0, t1, t: right(z0, p, mu, 0, abs(t1 - t0), abs(t1 - t0) - abs(t1 - t)), "have signs"),
-        (lambda z0, p, mu, t0, t1, t: right(z0, p, mu, *sorted((t0, t1)), t), "do not exchange"),
+        (lambda z0, p, mu, t0, t1, t: right(z0, p, mu, min(t0, t1), max(t0, t1), t), "do not exchange"),
         lambda z0, p, mu, t0, t1, t: right(z0, p, mu, abs(t0), t1, t),
         lambda z0, theta, mu, t0, t1, t: calculus.decayed(z0, theta, mu, 0.0, 1.0, t),
     ])  # fmt: skip
