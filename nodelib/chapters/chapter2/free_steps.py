@@ -70,6 +70,6 @@ def paired(reference: str, tolerance: float, seeds: int = 10) -> tuple[Array, fl
 
 
 def student(ratios: Array) -> float:
-    """Student's t of the logarithms of paired ratios: beyond 2.26 either way, ten of them differ from 1 at 5 %."""
+    """Student's t of the logarithms of paired ratios: beyond 2.26 for ten and 2.00 for sixty they differ at 5 %."""
     logs = np.log(ratios)
     return float(logs.mean() / (logs.std(ddof=1) / len(ratios) ** 0.5))

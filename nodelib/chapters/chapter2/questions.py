@@ -31,7 +31,8 @@ QUESTIONS = Predictions(
             ("yes", "no"), 1, "The states depend on W as well; only the adjoint makes that part vanish.",
         ),
         "2.4 half": Choice(
-            "Change θ in the second half of the time only. How large is the effect, against a change throughout?",
+            "Change W₁₂, or b₁, in the second half of the time only. How large is the effect, against a change "
+            "throughout?",
             ("half of it", "more than half", "less than half"), 1,
             "Both parameters multiply something that starts at 0, so that they act late.",
         ),
@@ -74,7 +75,8 @@ QUESTIONS = Predictions(
         ),
         "2.8 cost": Choice(
             "Solving back takes how many evaluations, against the solve forwards, for two outputs?",
-            ("about half", "about as many", "ten times as many"), 1, "Each has a product with the Jacobian besides.",
+            ("about half", "about as many", "ten times as many"), 1,
+            "All but two of them have a product with the Jacobian besides.",
         ),
         "2.8 reverse": Choice(
             "z′ = −20 z from z(0) = 1 to t = 1, tolerance 1e-6, and back: 1 returns as 15.6. How wrong is dL/dz₀ by "

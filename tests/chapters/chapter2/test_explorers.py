@@ -131,6 +131,10 @@ def test_all_shifted_solves_take_the_steps_of_the_one_that_is_not_shifted():
     assert [part.shape for part in split(arguments())] == [torch.Size(shape) for shape in SHAPES]
 
 
+def test_dopri5_needs_nine_steps_at_most():
+    assert max(row("dopri5", level).steps for level in LEVELS) == 9
+
+
 def test_the_sentences():
     assert describe_nudge(nudge(1.0, -90, 0.4)) == (
         "A pendulum's adjoint at t = 1.0 s is a = (1.433, -0.757). A nudge δ of size 0.40 there changes L by +0.4650; "
