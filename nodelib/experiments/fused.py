@@ -1,0 +1,122 @@
+"""Whole iterations of training in one function: loss, gradient and RMSprop's update, compiled where a compiler is.
+
+Half a million iterations of a small model are half a million times the overhead of Python. Here an iteration is one
+call; on a GPU a hundred of them are one graph.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+Loss = Callable[[nn.Module, Tensor], Tensor]  # (model, batch) -> the loss of each model, (models,) or ()
+
+
+def compiler(device: str) -> bool:
+    """Can torch.compile make code for this device here?"""
+    try:
+        if device.startswith("cuda"):
+            import triton  # noqa: F401  # type: ignore[import-not-found]
+        else:
+            from torch._inductor.cpp_builder import get_cpp_compiler
+
+            get_cpp_compiler()
+        return torch._dynamo.is_dynamo_supported()
+    except Exception:  # whatever is missing, eager works
+        return False
+
+
+class FusedRMSprop:
+    """RMSprop with momentum, as ``torch.optim.RMSprop``, for ``loss`` of ``model``; ``chunk`` iterations a call.
+
+    shape: of one iteration's batch, which ``fill`` writes into the buffer (chunk, *shape) before each call.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        loss: Loss,
+        shape: tuple[int, ...],
+        chunk: int = 100,
+        momentum: float = 0.9,
+        alpha: float = 0.99,
+        eps: float = 1e-8,
+        compiled: bool | None = None,
+    ):
+        device = next(model.parameters()).device
+        self.device, whole = device, _Loss(model, loss)
+        self.params = {name: p.detach() for name, p in model.named_parameters()}
+        self.square = {name: torch.zeros_like(p) for name, p in self.params.items()}
+        self.velocity = {name: torch.zeros_like(p) for name, p in self.params.items()}
+        self.batch, self.lr = torch.zeros(chunk, *shape, device=device), torch.zeros((), device=device)
+        self.losses, self.graph = torch.zeros(0), None  # of the last call, on a GPU
+
+        def losses_of(params: dict[str, Tensor], batch: Tensor) -> tuple[Tensor, Tensor]:
+            each = torch.func.functional_call(whole, {f"model.{k}": p for k, p in params.items()}, batch)
+            return each.sum(), each.detach()
+
+        def iteration(params: Any, square: Any, velocity: Any, batch: Tensor, lr: Tensor) -> Tensor:
+            gradients, losses = torch.func.grad(losses_of, has_aux=True)(params, batch)
+            for name, g in gradients.items():
+                square[name].mul_(alpha).addcmul_(g, g, value=1 - alpha)
+                velocity[name].mul_(momentum).add_(g / (square[name].sqrt() + eps))
+                params[name].sub_(lr * velocity[name])
+            return losses
+
+        wanted = compiler(device.type) if compiled is None else compiled
+        self.iteration = torch.compile(iteration, dynamic=False, fullgraph=True) if wanted else iteration
+
+    @torch.no_grad()
+    def prepare(self) -> None:
+        """Compile, and on a GPU record the graph, so that no time is lost to it later; nothing has changed after it."""
+        tensors = list(self.tensors().values())
+        before = [x.clone() for x in tensors]
+        if self.device.type == "cuda":
+            self._capture()
+        else:
+            self._iterations(self.batch[:1])
+        for x, old in zip(tensors, before, strict=True):
+            x.copy_(old)
+
+    @torch.no_grad()
+    def run(self) -> Tensor:
+        """One iteration on each batch in the buffer; the losses before each, (chunk, models)."""
+        if self.graph is None:
+            return self._iterations(self.batch)
+        self.graph.replay()
+        return self.losses
+
+    def tensors(self) -> dict[str, Tensor]:
+        """All that training changes, by name."""
+        groups = {"": self.params, "square.": self.square, "velocity.": self.velocity}
+        return {prefix + name: x for prefix, group in groups.items() for name, x in group.items()}
+
+    def evaluations(self) -> int:
+        """None: a planar flow has no f."""
+        return 0
+
+    def _iterations(self, batches: Tensor) -> Tensor:
+        groups = self.params, self.square, self.velocity
+        return torch.stack([self.iteration(*groups, batch, self.lr) for batch in batches])
+
+    def _capture(self) -> None:
+        stream = torch.cuda.Stream()
+        stream.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(stream):
+            self._iterations(self.batch[:3])
+        torch.cuda.current_stream().wait_stream(stream)
+        self.graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(self.graph):
+            self.losses = self._iterations(self.batch)
+
+
+class _Loss(nn.Module):
+    """The loss as a module around the model, so that ``functional_call`` reaches its parameters."""
+
+    def __init__(self, model: nn.Module, loss: Loss):
+        super().__init__()
+        self.model, self.loss = model, loss
+
+    def forward(self, batch: Tensor) -> Tensor:
+        return self.loss(self.model, batch)
