@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -141,7 +142,7 @@ class Checkerboard:
         _plane("x", x)
         column, row = x.floor().unbind(-1)
         dark = (x.abs() < 2).all(-1) & ((column + row) % 2 == 0)
-        return torch.where(dark, -math.log(8), -math.inf).to(x.dtype)
+        return torch.full_like(x[..., 0], -math.log(8)).masked_fill(~dark, -math.inf)
 
 
 Shape = Mixture | Checkerboard
@@ -151,7 +152,7 @@ def circles(noise: float = 0.06, factor: float = 0.5) -> Mixture:
     """Two circles of radius 1 and ``factor``, half of the points on each."""
     _positive("noise", noise)
     _positive("factor", factor)
-    angles = torch.arange(256, dtype=torch.float64) / 256
+    angles = torch.arange(n := math.ceil(16 / noise), dtype=torch.float64) / n
     radii = torch.tensor([1.0, factor], dtype=torch.float64)
 
     def ring(s: Tensor, arm: Tensor) -> Tensor:
@@ -168,7 +169,7 @@ def moons(noise: float = 0.1) -> Mixture:
         sign = (1 - 2 * arm)[:, None]
         return sign * _on_circle(math.pi * s) + arm[:, None] * torch.tensor([1.0, 0.5], dtype=torch.float64)
 
-    return _curves(moon, *_gauss_legendre(200), noise)
+    return _curves(moon, *_gauss_legendre(math.ceil(8 / noise)), noise)
 
 
 def spirals(noise: float = 0.1) -> Mixture:
@@ -179,7 +180,7 @@ def spirals(noise: float = 0.1) -> Mixture:
         angle = 3 * math.pi * s.sqrt()  # so that points are as dense outside as inside
         return (1 - 2 * arm)[:, None] * angle[:, None] / 3 * _on_circle(angle)
 
-    root, weight = _gauss_legendre(500)
+    root, weight = _gauss_legendre(math.ceil(32 / noise))
     return _curves(spiral, root.square(), 2 * root * weight, noise)
 
 
@@ -245,8 +246,6 @@ def _on_circle(angle: Tensor) -> Tensor:
 
 def _gauss_legendre(k: int) -> tuple[Tensor, Tensor]:
     """Nodes and weights of k points on [0, 1]."""
-    import numpy as np
-
     nodes, weights = np.polynomial.legendre.leggauss(k)
     return torch.from_numpy((nodes + 1) / 2), torch.from_numpy(weights / 2)
 

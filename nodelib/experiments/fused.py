@@ -14,7 +14,7 @@ Loss = Callable[[nn.Module, Tensor], Tensor]  # (model, batch) -> the loss of ea
 
 
 def compiler(device: str) -> bool:
-    """Can torch.compile make code for this device here?"""
+    """Can torch.compile make code for "cpu" or "cuda" here?"""
     try:
         if device.startswith("cuda"):
             import triton  # noqa: F401  # type: ignore[import-not-found]
@@ -28,9 +28,10 @@ def compiler(device: str) -> bool:
 
 
 class FusedRMSprop:
-    """RMSprop with momentum, as ``torch.optim.RMSprop``, for ``loss`` of ``model``; ``chunk`` iterations a call.
+    """RMSprop with momentum, as ``torch.optim.RMSprop``, for ``loss`` of ``model``; ``chunk`` iterations a run.
 
-    shape: of one iteration's batch, which ``fill`` writes into the buffer (chunk, *shape) before each call.
+    shape:    of one iteration's batch; ``run`` takes its batches from the buffer ``batch``, (chunk, *shape).
+    backend:  that of torch.compile; None, or no compiler on this machine, leaves the iteration as it is.
     """
 
     def __init__(
@@ -42,14 +43,14 @@ class FusedRMSprop:
         momentum: float = 0.9,
         alpha: float = 0.99,
         eps: float = 1e-8,
-        compiled: bool | None = None,
+        backend: str | None = "inductor",
     ):
-        device = next(model.parameters()).device
-        self.device, whole = device, _Loss(model, loss)
+        first, whole = next(model.parameters()).detach(), _Loss(model, loss)
+        self.device = first.device
         self.params = {name: p.detach() for name, p in model.named_parameters()}
         self.square = {name: torch.zeros_like(p) for name, p in self.params.items()}
         self.velocity = {name: torch.zeros_like(p) for name, p in self.params.items()}
-        self.batch, self.lr = torch.zeros(chunk, *shape, device=device), torch.zeros((), device=device)
+        self.batch, self.lr = first.new_zeros(chunk, *shape), first.new_zeros(())
         self.losses, self.graph = torch.zeros(0), None  # of the last call, on a GPU
 
         def losses_of(params: dict[str, Tensor], batch: Tensor) -> tuple[Tensor, Tensor]:
@@ -64,8 +65,9 @@ class FusedRMSprop:
                 params[name].sub_(lr * velocity[name])
             return losses
 
-        wanted = compiler(device.type) if compiled is None else compiled
-        self.iteration = torch.compile(iteration, dynamic=False, fullgraph=True) if wanted else iteration
+        self.iteration = iteration
+        if backend and (backend != "inductor" or compiler(self.device.type)):
+            self.iteration = torch.compile(iteration, backend=backend, dynamic=False, fullgraph=True)
 
     @torch.no_grad()
     def prepare(self) -> None:
