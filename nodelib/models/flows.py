@@ -130,6 +130,8 @@ class CNF(nn.Module):
     With an axis of models the step's error is the largest over the models, so that each is as accurate as alone.
     """
 
+    field: Any
+
     def __init__(self, field: nn.Module, gradient: str = "backprop", **settings: Any):
         super().__init__()
         if gradient not in GRADIENTS:

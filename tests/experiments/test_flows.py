@@ -1,3 +1,6 @@
+# pyright: reportAttributeAccessIssue=false, reportArgumentType=false, reportCallIssue=false
+# pyright: reportUnusedExpression=false
+# (torch types the children of a Module as Tensor | Module)
 """Training flows: the fused optimizer is torch's, interrupted runs end as whole ones, losses near their floors."""
 
 import math

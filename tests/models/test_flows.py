@@ -1,3 +1,6 @@
+# pyright: reportAttributeAccessIssue=false, reportArgumentType=false, reportCallIssue=false
+# pyright: reportUnusedExpression=false
+# (torch types the children of a Module as Tensor | Module)
 """Flows: densities are densities, both ways are one map, traces are traces, and every gradient is the loss's own."""
 
 import math
@@ -41,7 +44,7 @@ def lively(module: nn.Module, factor: float = 2.0) -> nn.Module:
 def field(name: str, models: int | None = None) -> nn.Module:
     if name == "free":
         return lively(FreeField(16))
-    return lively(FIELDS[name](models), 1.0 if name == "gated" else 4.0)
+    return lively(FIELDS[name](models), 1.0 if name == "gated" else 3.0)
 
 
 def cnf(name: str, **settings) -> CNF:
@@ -87,9 +90,14 @@ def test_there_and_back_is_the_same_point_and_the_same_density(name):
     with torch.no_grad():
         x, log_p = model.push(z)
         back, again = model.pull(x)
-    assert (x - z).abs().max() > 0.3  # it goes somewhere
-    assert (log_p - base_log_prob(z)).abs().max() > 0.2
-    assert (back - z).abs().max() < 1e-5
+    assert (x - z).abs().max() > 0.2  # it goes somewhere
+    assert (log_p - base_log_prob(z)).abs().max() > 0.1
+    assert (back - z).abs().max() < 1e-5  # at a tolerance of 1e-6
+    if isinstance(model, CNF):
+        model.settings |= {"rtol": 1e-7, "atol": 1e-9}
+        with torch.no_grad():
+            x, log_p = model.push(z)
+            again = model.pull(x)[1]
     assert (again - log_p).abs().max() < 1e-5
 
 
