@@ -23,7 +23,7 @@ import torch
 from nodelib.data.toy2d import POTENTIALS, floor_of
 from nodelib.experiments import records
 from nodelib.experiments.flows import Adam, Matching, Settings, finished, matching_losses, normal, train
-from nodelib.experiments.fused import FusedRMSprop, compiler
+from nodelib.experiments.fused import Fused, compiler
 from nodelib.experiments.training import save_atomically
 from nodelib.models.flow_fields import GatedField, TimedField
 from nodelib.models.flows import CNF, PlanarFlow
@@ -34,9 +34,9 @@ HERE = Path(__file__).parent
 STATES = HERE / "states"  # of what is not finished; not in git
 
 
-def planar(size: int, device: str) -> tuple[PlanarFlow, FusedRMSprop]:
+def planar(size: int, device: str) -> tuple[PlanarFlow, Fused]:
     model = PlanarFlow(size, models=MODELS).to(device)
-    return model, FusedRMSprop(model, Matching(), (2, MODELS, 256))
+    return model, Fused(model, Matching(), (2, MODELS, 256))
 
 
 def gated(size: int, device: str) -> tuple[CNF, Adam]:
@@ -64,14 +64,13 @@ def one(flow: str, size: int, settings: Settings, name: str, a: argparse.Namespa
     begun = time.perf_counter()
     stop = a.stop - (begun - a.begun)
     log = train(optimizer, normal, settings, state, stop=stop, show=lambda line: print(name, line, flush=True))
-    whole = time.perf_counter() - begun
     if not finished(log, settings):
         print(f"{name}: left off; --resume goes on")
         return None
     losses, errors = matching_losses(model, Matching())
     save_atomically(model.state_dict(), HERE / "checkpoints" / f"{name}.safetensors")
     by_target = torch.tensor([losses, errors]).reshape(2, len(POTENTIALS), SEEDS)
-    print(name, f"{whole - log.seconds[-1]:.0f} s before the first iteration; gaps")
+    print(name, "gaps above the floors, a seed each:")
     for target, row in zip(POTENTIALS, by_target[0], strict=True):
         print("   ", target, [round(float(x) - floor_of(target), 4) for x in row], flush=True)
     return {
@@ -88,11 +87,11 @@ def one(flow: str, size: int, settings: Settings, name: str, a: argparse.Namespa
 
 def part(name: str, a: argparse.Namespace) -> None:
     """Measure one part and write its record."""
-    flows = list(FLOWS) if name == "equal" else [name]
+    flows = a.flow if name == "equal" else [name]
     runs = []
     for size in a.size:
         for flow in flows:
-            seconds = (a.seconds or 120.0) if name == "equal" else a.seconds
+            seconds = (a.seconds or 100.0) if name == "equal" else a.seconds
             iterations = a.iterations if name == "equal" else a.iterations or (None if a.seconds else PAPER[name])
             settings = Settings(iterations, seconds, LR[flow])
             runs.append(one(flow, size, settings, f"fig4_{name}_{flow}_{size}", a))
@@ -113,6 +112,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--part", choices=["planar", "gated", "equal"], help="what to measure; without: only draw")
     parser.add_argument("--size", nargs="+", type=int, default=list(SIZES), help="K = M")
+    parser.add_argument("--flow", nargs="+", choices=FLOWS, default=list(FLOWS), help="of the part at equal time")
     parser.add_argument("--device", default="cpu", help="cpu or cuda")
     parser.add_argument("--iterations", type=int, help="of each training, in place of the paper's")
     parser.add_argument("--seconds", type=float, help="of each training")

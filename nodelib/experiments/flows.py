@@ -1,6 +1,6 @@
 """Training flows: to match a potential, to make data likely, or by flow matching; resumable, many models at a time.
 
-An optimizer holds the model, its ``loss`` and a buffer of batches: ``Adam`` here, ``FusedRMSprop`` in ``fused.py``.
+An optimizer holds the model, its ``loss`` and a buffer of batches: ``Adam`` here, ``Fused`` in ``fused.py``.
 ``train`` fills the buffer from a seeded generator, runs, logs and saves, until iterations or seconds are done.
 """
 
@@ -265,7 +265,7 @@ def matching_losses(
     terms = []
     for _ in range(0, draws, batch):
         z = torch.randn(2, 1, batch, generator=generator, dtype=torch.float64).to(p)
-        terms.append(matching.terms(model, z.expand(-1, model.models, -1)).double())
+        terms.append(matching.terms(model, z.expand(-1, len(p), -1)).double())
     every = torch.cat(terms, -1)
     return every.mean(-1).tolist(), (every.std(-1) / every.shape[-1] ** 0.5).tolist()
 
@@ -291,7 +291,7 @@ def unlikelihood(model: PlanarFlow | CNF, x: Tensor) -> Tensor:
 @torch.no_grad()
 def held_out(model: PlanarFlow | CNF, x: Tensor, batch: int = 5000) -> list[float]:
     """The mean of -log p over all of x (n, D), in nats, of each model (or the one)."""
-    lead = () if model.models is None else (model.models,)
+    lead: Any = () if model.models is None else (model.models,)
     sums = sum(model.pull(part.expand(*lead, -1, -1))[1].double().sum(-1) for part in x.split(batch))
     return (-torch.as_tensor(sums) / len(x)).reshape(-1).tolist()
 

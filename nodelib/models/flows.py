@@ -79,6 +79,15 @@ class PlanarFlow(nn.Module):
             log_det = log_det + _log_slope(h, s)
         return (*z, log_det)
 
+    def nearest(self, layers: int) -> "PlanarFlow":
+        """The flow of those ``layers`` layers that are nearest to the base: what data look like part of the way."""
+        part = PlanarFlow(layers, self.dim, self.models, self.towards)
+        kept = slice(layers) if self.towards == "data" else slice(-layers, None)
+        for mine, theirs in zip((part.w, part.u, part.b), (self.w, self.u, self.b), strict=True):
+            axis = theirs.ndim - (1 if theirs is self.b else 2)
+            mine.data = theirs.detach()[(slice(None),) * axis + (kept,)].clone()
+        return part
+
     @torch.no_grad()
     def inverse(self, y: Tensor) -> tuple[Tensor, Tensor]:
         """The z with formula(z) = (y, …), and log |det| of the map from y to z; without gradients.
@@ -131,8 +140,10 @@ class CNF(nn.Module):
     """
 
     field: Any
+    dim: int
+    models: int | None
 
-    def __init__(self, field: nn.Module, gradient: str = "backprop", **settings: Any):
+    def __init__(self, field: Any, gradient: str = "backprop", **settings: Any):
         super().__init__()
         if gradient not in GRADIENTS:
             raise ValueError(f"gradient must be one of {', '.join(GRADIENTS)}, not {gradient!r}")
@@ -143,15 +154,15 @@ class CNF(nn.Module):
             settings["options"] = {"norm": largest_of_models} | settings.get("options", {})
         self.settings = settings
 
-    def push(self, z: Tensor) -> tuple[Tensor, Tensor]:
-        """(x, log p(x)) for draws z of the base, (*models, batch, D)."""
+    def push(self, z: Tensor, end: float = 1.0) -> tuple[Tensor, Tensor]:
+        """(x, log p(x)) at the time ``end``, for draws z of the base, (*models, batch, D)."""
         check_points("z", z, self.dim, self.models)
-        return self.solve(z, base_log_prob(z), (0.0, 1.0))
+        return self.solve(z, base_log_prob(z), (0.0, end))
 
-    def pull(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """(z, log p(x)) for data x, (*models, batch, D)."""
+    def pull(self, x: Tensor, end: float = 1.0) -> tuple[Tensor, Tensor]:
+        """(z, log p(x)) for points x at the time ``end``, (*models, batch, D)."""
         check_points("x", x, self.dim, self.models)
-        z, change = self.solve(x, torch.zeros_like(x[..., 0]), (1.0, 0.0))
+        z, change = self.solve(x, torch.zeros_like(x[..., 0]), (end, 0.0))
         return z, base_log_prob(z) - change
 
     def solve(self, z: Tensor, log_p: Tensor, t: tuple[float, float]) -> tuple[Tensor, Tensor]:
