@@ -149,12 +149,12 @@ class FreeField(nn.Module):
 
 def exact_trace(f: Tensor, z: Tensor, graph: bool = True) -> Tensor:
     """tr ∂f/∂z of each row of f(z), (…, D), by D products with the Jacobian; ``graph``: to be differentiated."""
-    parts = f.unbind(-1)
-    rows: list[Any] = [
-        torch.autograd.grad(part.sum(), z, create_graph=graph, retain_graph=graph or i + 1 < len(parts))[0][..., i]
-        for i, part in enumerate(parts)
-    ]
-    return torch.stack(rows, -1).sum(-1)
+    trace: Any = 0.0
+    for i, direction in enumerate(torch.eye(f.shape[-1], dtype=f.dtype, device=f.device)):
+        again = graph or i + 1 < len(direction)
+        (row,) = torch.autograd.grad(f, z, direction.expand_as(f), create_graph=graph, retain_graph=again)
+        trace = trace + row[..., i]
+    return trace
 
 
 def noise_like(z: Tensor, kind: str, generator: torch.Generator | None = None) -> Tensor:

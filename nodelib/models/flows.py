@@ -5,6 +5,7 @@ ways: ``push`` takes draws of the base to data, ``pull`` takes data to the base,
 the model at the data. Many models of one kind can be one module, with a leading axis of models everywhere.
 """
 
+import copy
 import math
 from typing import Any
 
@@ -12,9 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from nodelib.torch_ode import odeint, odeint_adjoint, odeint_checkpoint
-
-GRADIENTS = {"adjoint": odeint_adjoint, "backprop": odeint, "checkpoint": odeint_checkpoint}
+from nodelib.models.odenet import GRADIENTS
 
 
 def base_log_prob(z: Tensor) -> Tensor:
@@ -172,6 +171,21 @@ class CNF(nn.Module):
         times = torch.tensor(t, dtype=z.dtype)
         zs, log_ps = GRADIENTS[self.gradient](self.field, (z, log_p), times, **self.settings)
         return zs[-1], log_ps[-1]
+
+
+def one_of(model: Any, i: int) -> Any:
+    """Model number i of a ``PlanarFlow`` or ``CNF`` of many, as one without that axis; a copy."""
+    if model.models is None or not 0 <= i < model.models:
+        raise ValueError(f"i is {i}, and there are {model.models or 'no'} models side by side: count them from 0")
+    one = copy.deepcopy(model)
+    for p in one.parameters():
+        p.data = p.data[i].clone()
+    for module in one.modules():
+        if hasattr(module, "models"):
+            module.models = None
+    if isinstance(one, CNF):
+        one.settings.get("options", {}).pop("norm", None)
+    return one
 
 
 def largest_of_models(state: Any) -> Tensor:

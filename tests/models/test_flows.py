@@ -212,6 +212,29 @@ def test_noise_is_drawn_once_a_solve_and_from_its_generator():
     assert set(noise_like(torch.zeros(50), "rademacher").tolist()) == {-1.0, 1.0}
 
 
+@pytest.mark.parametrize("towards", ["data", "base"])
+def test_part_of_a_planar_flow_is_its_layers_nearest_to_the_base(towards):
+    """All layers are the flow; of two, the one that is left and the one that was cut make it up again."""
+    flow, z = planar(towards, 2), double(20, 2)
+    assert torch.equal(flow.nearest(2).double().push(z)[0], flow.push(z)[0])
+    near = flow.nearest(1)
+    first = near.double().push(z)[0]
+    rest = PlanarFlow(1, towards=towards).double()
+    index = 1 if towards == "data" else 0
+    rest.load_state_dict({name: x[index : index + 1] for name, x in flow.state_dict().items()})
+    assert (rest.push(first)[0] - flow.push(z)[0]).abs().max() < 1e-9
+
+
+def test_part_of_a_continuous_flow_ends_before_1():
+    model, z = cnf("gated"), double(20, 2)
+    x, log_p = model.push(z, 0.3)
+    assert (model.pull(x, 0.3)[0] - z).abs().max() < 1e-5
+    assert (model.push(z, 1e-6)[1] - base_log_prob(z)).abs().max() < 1e-5
+    later = model.solve(x, log_p, (0.3, 1.0))
+    for ours, whole in zip(later, model.push(z), strict=True):
+        assert (ours - whole).abs().max() < 1e-5
+
+
 # --- planar layers ----------------------------------------------------------------------------------------------------
 
 
@@ -259,6 +282,17 @@ def test_models_side_by_side_are_the_models_alone(name):
             x, log_p = getattr(alone(many, one, i), way)(z[i])
             assert (xs[i] - x).abs().max() < 1e-12
             assert (log_ps[i] - log_p).abs().max() < 1e-12
+
+
+@pytest.mark.parametrize("way", ["push", "pull"])
+def test_one_of_many_models_is_taken_out(way):
+    z = double(3, 20, 2)
+    for many in (PlanarFlow(4, models=3, scale=0.8).double(), CNF(field("gated", 3), **TIGHT)):
+        one = flows.one_of(many, 1)
+        for all_of_them, alone in zip(getattr(many, way)(z), getattr(one, way)(z[1]), strict=True):
+            assert (all_of_them[1] - alone).abs().max() < 1e-5
+        with pytest.raises(ValueError, match="i is 3, and there are 3 models side by side: count them from 0"):
+            flows.one_of(many, 3)
 
 
 def test_a_step_is_as_good_for_each_of_many_models_as_for_one_alone():
