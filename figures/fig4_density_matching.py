@@ -103,9 +103,8 @@ def part(name: str, a: argparse.Namespace) -> None:
         "compiled": compiler(a.device),
         "runs": runs,
     }
-    records.write(
-        f"fig4_{name}", numbers, sum(run["seconds"] for run in runs if run), records.describe_device(a.device)
-    )
+    device = (f"{a.began_on}, then " if a.began_on else "") + records.describe_device(a.device)
+    records.write(f"fig4_{name}", numbers, sum(run["seconds"] for run in runs if run), device)
 
 
 def main() -> None:
@@ -118,6 +117,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, help="of each training")
     parser.add_argument("--stop", type=float, default=math.inf, help="leave off after so many seconds in all")
     parser.add_argument("--resume", action="store_true", help="go on with what was left off")
+    parser.add_argument("--began-on", help="the machine whose states --resume goes on with, for the record")
     parser.add_argument("--states", type=Path, default=STATES, help="where unfinished trainings are kept")
     a = parser.parse_args()
     a.begun = time.perf_counter()

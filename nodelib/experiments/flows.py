@@ -140,14 +140,19 @@ def save_state(
 
 
 def load_state(path: Path, tensors: dict[str, Tensor], generator: torch.Generator, settings: Settings) -> Log:
-    """Put tensors and generator back, and return the log. Raises ValueError when the settings were others."""
+    """Put tensors and generator back, and return the log; begun on another kind of device, a run goes on with other
+    draws. Raises ValueError when the settings were others."""
     with safe_open(path, "pt") as file:
         texts = file.metadata()
         found = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     earlier = Settings(**json.loads(texts["settings"]))
     if earlier != settings:
         raise ValueError(f"{path} was written under {earlier}, not {settings}: give those, or delete it to begin anew")
-    generator.set_state(found.pop("generator"))
+    drawn = found.pop("generator")
+    if drawn.shape == generator.get_state().shape:
+        generator.set_state(drawn)
+    else:  # begun on another kind of device, whose numbers this one cannot go on with
+        generator.manual_seed(settings.seed + 1)
     for name, x in tensors.items():
         x.copy_(found[name])
     return Log(**json.loads(texts["log"]))
