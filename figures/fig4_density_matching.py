@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors.torch import load_file
 
 from nodelib.data.toy2d import POTENTIALS, floor_of
 from nodelib.experiments import records
@@ -51,6 +52,7 @@ def timed(size: int, device: str) -> tuple[CNF, Adam]:
 
 FLOWS: dict[str, Callable[[int, str], tuple[Any, Any]]] = {"planar": planar, "gated": gated, "timed": timed}
 LR = {"planar": 3e-3, "gated": 2e-2, "timed": 1e-2}
+PARTS = ("planar", "gated", "equal")
 PAPER = {"planar": 500_000, "gated": 10_000}
 
 
@@ -98,7 +100,7 @@ def part(name: str, a: argparse.Namespace) -> None:
     if any(run is None for run in runs):
         return
     numbers = {
-        "targets": {target: floor_of(target) for target in POTENTIALS},
+        "targets": floors(),
         "seeds": SEEDS,
         "compiled": compiler(a.device),
         "runs": runs,
@@ -107,9 +109,33 @@ def part(name: str, a: argparse.Namespace) -> None:
     records.write(f"fig4_{name}", numbers, sum(run["seconds"] for run in runs if run), device)
 
 
+def draw() -> None:
+    """Draw what is recorded: the densities of the paper's iterations, and the gaps of these and of equal time."""
+    from nodelib.chapters.chapter4.figures import density_matching, gaps
+    from nodelib.workbook.style import save
+
+    found = {name: records.read(f"fig4_{name}") for name in PARTS if f"fig4_{name}" in records.names()}
+    paper = [run for name in ("planar", "gated") if name in found for run in found[name]["runs"]]
+    models = {}
+    for run in paper:
+        flow, size = run["flow"], run["size"]
+        models[flow, size], _ = FLOWS[flow](size, "cpu")
+        models[flow, size].load_state_dict(load_file(HERE / "checkpoints" / f"fig4_{flow}_{flow}_{size}.safetensors"))
+    if paper:
+        save(density_matching(models, SEEDS), HERE / "fig4_density_matching.png")
+        save(gaps(paper, floors(), "The paper's iterations"), HERE / "fig4_gaps.png")
+    if "equal" in found:
+        runs = found["equal"]["runs"]
+        save(gaps(runs, floors(), f"{runs[0]['seconds']:.0f} seconds each"), HERE / "fig4_equal.png")
+
+
+def floors() -> dict[str, float]:
+    return {target: floor_of(target) for target in POTENTIALS}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--part", choices=["planar", "gated", "equal"], help="what to measure; without: only draw")
+    parser.add_argument("--part", choices=PARTS, help="what to measure; without: only draw")
     parser.add_argument("--size", nargs="+", type=int, default=list(SIZES), help="K = M")
     parser.add_argument("--flow", nargs="+", choices=FLOWS, default=list(FLOWS), help="of the part at equal time")
     parser.add_argument("--device", default="cpu", help="cpu or cuda")
@@ -125,7 +151,7 @@ def main() -> None:
     if a.part:
         part(a.part, a)
     else:
-        raise SystemExit("nothing to draw yet")
+        draw()
 
 
 if __name__ == "__main__":

@@ -27,8 +27,9 @@ Draw = Callable[[Tensor, torch.Generator], None]  # fills a buffer of batches, (
 
 
 class Settings(NamedTuple):
-    """How long and how fast: ``iterations`` or ``seconds`` of wall time, whichever ends first, of which one is given;
-    ``lr`` the largest learning rate; ``decay`` the share of the run after which it falls to zero along a cosine."""
+    """How long and how fast: ``iterations`` or ``seconds``, whichever ends first, of which one is given; ``lr`` the
+    largest learning rate; ``decay`` the share of the run after which it falls to zero along a cosine; ``logs`` how
+    often the log is written. Seconds are the processor's, so that a busy machine changes nothing; on a GPU the clock's."""
 
     iterations: int | None = None
     seconds: float | None = None
@@ -72,7 +73,7 @@ def train(
     """Train the optimizer's model in place, and return the log.
 
     state:  a file that is written every ``every`` seconds and at the end, and read at the start where it exists.
-    stop:   seconds after which to leave off, with the state saved: the schedule stays that of the whole run.
+    stop:   seconds by the clock after which to leave off, with the state saved; the schedule is that of the whole.
     show:   gets a line of progress each time the log is written.
 
     Raises ValueError for settings without an end, for a loss that is nan, and for a state of other settings.
@@ -86,14 +87,15 @@ def train(
     if state is not None and state.exists():
         log = load_state(state, tensors, generator, settings)
     done, chunk = (log.iteration[-1] if log.iteration else 0), len(optimizer.batch)
-    begun = time.perf_counter()
+    clock = time.process_time if device.type == "cpu" else time.perf_counter
+    begun, saved = clock(), time.perf_counter()
     before = log.seconds[-1] if log.seconds else 0.0
-    sums, count, evaluations, saved = torch.zeros((), device=device), 0, optimizer.evaluations(), begun
-    while (share := progress(settings, done, before + time.perf_counter() - begun)) < 1:
+    sums, count, evaluations = torch.zeros((), device=device), 0, optimizer.evaluations()
+    while (share := progress(settings, done, before + clock() - begun)) < 1:
         optimizer.lr.fill_(settings.lr * cosine(share, settings.decay))
         draw(optimizer.batch, generator)
         sums, count, done = sums + optimizer.run().sum(0), count + 1, done + chunk
-        seconds = before + time.perf_counter() - begun
+        seconds = before + clock() - begun
         share = progress(settings, done, seconds)
         leave = time.perf_counter() - entered > stop
         if share >= 1 or leave or int(share * settings.logs) > len(log.iteration):
@@ -101,7 +103,7 @@ def train(
             if not all(map(math.isfinite, loss)):
                 raise ValueError(f"the loss is {loss} around iteration {done}: take a smaller lr than {settings.lr}")
             nfe = (optimizer.evaluations() - evaluations) / (count * chunk)
-            for row, value in zip(log, (done, before + time.perf_counter() - begun, loss, nfe), strict=True):
+            for row, value in zip(log, (done, before + clock() - begun, loss, nfe), strict=True):
                 row.append(value)  # type: ignore[arg-type]
             show(
                 f"{share:4.0%}  {done:7,} iterations  {log.seconds[-1]:6.1f} s  loss {np.mean(loss):.4f}  nfe {nfe:.0f}"

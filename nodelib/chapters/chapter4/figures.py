@@ -126,8 +126,9 @@ def matching_paths(record: Mapping[str, Any], paths: Mapping[str, np.ndarray]) -
     """Paths (times, points, 2) of each way of training, and the error of a few Euler steps on each."""
     looks = {"likelihood": LOOKS["odenet"], "independent": LOOKS["rk4"], "optimal": LOOKS["adjoint"]}
     with book():
-        fig = Figure(figsize=(7.0, 3.4))
+        fig = Figure(figsize=(8.0, 2.6))
         axes = fig.subplots(1, 1 + len(paths), width_ratios=[1] * len(paths) + [1.25])
+        steps = list(map(int, record["runs"][0]["euler"]))
         for ax, (way, z) in zip(axes, paths.items(), strict=False):
             ax.plot(z[..., 0], z[..., 1], "-", color=looks[way].colour, lw=0.7, alpha=0.8)
             ax.plot(*z[0].T, ".", color=LOOKS["data"].colour, ms=3)
@@ -136,7 +137,6 @@ def matching_paths(record: Mapping[str, Any], paths: Mapping[str, np.ndarray]) -
             ax.set_title(way, fontsize=10)
         for way, drawn in looks.items():
             runs = [run for run in record["runs"] if run["way"] == way]
-            steps = list(map(int, runs[0]["euler"]))
             errors = np.array([list(run["euler"].values()) for run in runs])
             axes[-1].plot(steps, np.median(errors, 0), color=drawn.colour, linestyle=drawn.line, marker=drawn.marker)
             label(axes[-1], way, (steps[1], float(np.median(errors, 0)[1])), drawn.colour, shift=(4, 8), fontsize=8.5)
