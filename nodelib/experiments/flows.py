@@ -29,7 +29,7 @@ Draw = Callable[[Tensor, torch.Generator], None]  # fills a buffer of batches, (
 class Settings(NamedTuple):
     """How long and how fast: ``iterations`` or ``seconds``, whichever ends first, of which one is given; ``lr`` the
     largest learning rate; ``decay`` the share of the run after which it falls to zero along a cosine; ``logs`` how
-    often the log is written. Seconds are the processor's, so that a busy machine changes nothing; on a GPU the clock's."""
+    often the log is written. Seconds are the processor's, whatever else it is busy with; on a GPU the clock's."""
 
     iterations: int | None = None
     seconds: float | None = None

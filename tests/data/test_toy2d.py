@@ -122,6 +122,12 @@ def test_the_nodes_stand_for_the_whole_curve(name):
     assert ((shape.log_prob(x).exp() - mean).abs() < 4 * error).all()
 
 
+def test_spirals_are_as_dense_outside_as_inside():
+    """Half of the centres lie beyond π/√2, where half of the disk's area does."""
+    radii = toy2d.spirals().centres(20_000, seeded()).norm(dim=1)
+    assert float(radii.median()) == pytest.approx(math.pi / math.sqrt(2), abs=0.03)
+
+
 def test_a_seed_settles_the_points():
     for name, make in MAKERS.items():
         assert torch.equal(make().sample(7, seeded()), make().sample(7, seeded())), name

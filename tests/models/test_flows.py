@@ -297,10 +297,10 @@ def test_one_of_many_models_is_taken_out(way):
 
 def test_a_step_is_as_good_for_each_of_many_models_as_for_one_alone():
     """One model is ten times as lively as the others: the error is its own, and not the mean over all."""
-    many, one = (CNF(field("gated", models), rtol=1e-4, atol=1e-4) for models in (8, None))
+    many, one = (CNF(field("gated", models), rtol=1e-8, atol=1e-8) for models in (64, None))
     with torch.no_grad():
         many.field.u[1:] *= 0.01
-        z = double(8, 50, 2)
+        z = double(64, 20, 2)
         many.push(z)
         alone(many, one, 0).push(z[0])
     assert many.field.nfe == pytest.approx(one.field.nfe, abs=6)
@@ -366,6 +366,18 @@ class Wrapped(nn.Module):
 def test_the_authors_network_has_their_number_of_parameters():
     """cnf.py: 64 units whose weights come from a network of width 32."""
     assert sum(p.numel() for p in TimedField(64).parameters()) == 15_904
+
+
+def test_the_authors_network_is_theirs():
+    """cnf.py in plain loops: w, u, gate and b of each unit from one vector of the network, and the mean over units."""
+    f, t, z = TimedField(3, hidden=4).double(), torch.tensor(0.4, dtype=torch.float64), double(5, 2)
+    h = t.reshape(1, 1)
+    for layer in (f.first, f.second):
+        h = torch.tanh(h @ layer.weight + layer.bias)
+    flat = (h @ f.third.weight + f.third.bias)[0]
+    w, u, gate = flat[:18].reshape(3, 3, 2)
+    expected = sum(torch.tanh(z @ w[i] + flat[18 + i])[:, None] * u[i] * torch.sigmoid(gate[i]) for i in range(3)) / 3
+    assert (f(t, (z, z[:, 0]))[0] - expected).abs().max() < 1e-12
 
 
 def test_gates_are_between_0_and_1_and_move():
