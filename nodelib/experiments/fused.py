@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils._triton import has_triton
 
 Tensors = dict[str, Tensor]
 Loss = Callable[[Any, Tensor], Tensor]  # (model, batch) -> the loss of each model, (models,) or ()
@@ -18,11 +19,10 @@ def compiler(device: str) -> bool:
     """Can torch.compile make code for "cpu" or "cuda" here?"""
     try:
         if device.startswith("cuda"):
-            import triton  # noqa: F401  # type: ignore[import-not-found]
-        else:
-            from torch._inductor.cpp_builder import get_cpp_compiler
+            return has_triton()
+        from torch._inductor.cpp_builder import get_cpp_compiler  # here, since it takes seconds to import
 
-            get_cpp_compiler()
+        get_cpp_compiler()
         return torch._dynamo.is_dynamo_supported()
     except Exception:  # whatever is missing, eager works
         return False
