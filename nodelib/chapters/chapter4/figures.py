@@ -139,7 +139,14 @@ def matching_paths(record: Mapping[str, Any], paths: Mapping[str, np.ndarray]) -
             runs = [run for run in record["runs"] if run["way"] == way]
             errors = np.array([list(run["euler"].values()) for run in runs])
             axes[-1].plot(steps, np.median(errors, 0), color=drawn.colour, linestyle=drawn.line, marker=drawn.marker)
-            label(axes[-1], way, (steps[1], float(np.median(errors, 0)[1])), drawn.colour, shift=(4, 8), fontsize=8.5)
+            label(
+                axes[-1],
+                way,
+                (steps[1], float(np.median(errors, 0)[1])),
+                drawn.colour,
+                shift=(4, -9 if way == "likelihood" else 8),
+                fontsize=8.5,
+            )
         axes[-1].set(xscale="log", yscale="log", xlabel="Euler steps", ylabel="error of x")
         plain_ticks(axes[-1].xaxis, steps)
     return fig
