@@ -97,7 +97,7 @@ def moons_field(seconds: float) -> FreeField:
 
 @torch.no_grad()
 def redrawn(trained: FreeField, tolerances: tuple[float, ...] = (1e-3, 1e-5)) -> list[dict[str, Any]]:
-    """Evaluations of a solve by trace, noise and tolerance; with ``MOST`` attempts it is given up: "nfe" is None."""
+    """Evaluations of a solve by trace, noise and tolerance; after ``MOST`` attempts "nfe" and "nats" are None."""
     x = moons().sample(100, torch.Generator().manual_seed(1))
     found = []
     for trace, anew in [("exact", False), *((kind, anew) for anew in (False, True) for kind in NOISES)]:
@@ -110,9 +110,10 @@ def redrawn(trained: FreeField, tolerances: tuple[float, ...] = (1e-3, 1e-5)) ->
             try:
                 sol = solve(field, (x, x[:, 0] * 0), [1.0, 0.0], **settings)
                 nfe, log_p = sol.stats.nfe, base_log_prob(sol.y[0][-1]) - sol.y[1][-1]
+                nats = -float(log_p.mean())
             except MaxStepsReached:
-                nfe, log_p = None, torch.tensor(float("nan"))
-            found.append({"trace": trace, "redraw": anew, "tol": tol, "nfe": nfe, "nats": -float(log_p.mean())})
+                nfe, nats = None, None
+            found.append({"trace": trace, "redraw": anew, "tol": tol, "nfe": nfe, "nats": nats})
     return found
 
 
