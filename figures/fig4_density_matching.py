@@ -24,7 +24,7 @@ from safetensors.torch import load_file
 from nodelib.data.toy2d import POTENTIALS, floor_of
 from nodelib.experiments import records
 from nodelib.experiments.flows import Adam, Matching, Settings, finished, matching_losses, normal, train
-from nodelib.experiments.fused import Fused, compiler
+from nodelib.experiments.fused import FusedRMSprop, compiler
 from nodelib.experiments.training import save_atomically
 from nodelib.models.flow_fields import GatedField, TimedField
 from nodelib.models.flows import CNF, PlanarFlow
@@ -35,9 +35,9 @@ HERE = Path(__file__).parent
 STATES = HERE / "states"  # of what is not finished; not in git
 
 
-def planar(size: int, device: str) -> tuple[PlanarFlow, Fused]:
+def planar(size: int, device: str) -> tuple[PlanarFlow, FusedRMSprop]:
     model = PlanarFlow(size, models=MODELS).to(device)
-    return model, Fused(model, Matching(), (2, MODELS, 256))
+    return model, FusedRMSprop(model, Matching(), (2, MODELS, 256))
 
 
 def gated(size: int, device: str) -> tuple[CNF, Adam]:

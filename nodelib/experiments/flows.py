@@ -1,6 +1,6 @@
 """Training flows: to match a potential, to make data likely, or by flow matching; resumable, many models at a time.
 
-An optimizer holds the model, its ``loss`` and a buffer of batches: ``Adam`` here, ``Fused`` in ``fused.py``.
+An optimizer holds the model, its ``loss`` and a buffer of batches: ``Adam`` here, ``FusedRMSprop`` in ``fused.py``.
 ``train`` fills the buffer from a seeded generator, runs, logs and saves, until iterations or seconds are done.
 """
 

@@ -28,10 +28,9 @@ def compiler(device: str) -> bool:
         return False
 
 
-class Fused:
-    """``loss`` of ``model`` minimised by ``rule``, ``chunk`` iterations a run.
+class FusedRMSprop:
+    """``loss`` of ``model`` minimised by RMSprop with momentum 0.9, else as torch's, ``chunk`` iterations a run.
 
-    rule:     "rmsprop" (with momentum 0.9) or "adam", with the other settings of torch's optimizers of these names.
     shape:    of one iteration's batch; ``run`` takes its batches from the buffer ``batch``, (chunk, *shape).
     backend:  that of torch.compile; None, or no compiler on this machine, leaves the iteration as it is.
     """
@@ -41,12 +40,9 @@ class Fused:
         model: nn.Module,
         loss: Loss,
         shape: tuple[int, ...],
-        rule: str = "rmsprop",
         chunk: int = 100,
         backend: str | None = "inductor",
     ):
-        if rule not in ("rmsprop", "adam"):
-            raise ValueError(f'rule must be "rmsprop" or "adam", not {rule!r}')
         first, whole = next(model.parameters()).detach(), _Loss(model, loss)
         self.device = first.device
         self.params = {name: p.detach() for name, p in model.named_parameters()}
@@ -54,19 +50,15 @@ class Fused:
         self.mean = {name: torch.zeros_like(p) for name, p in self.params.items()}
         self.batch, self.lr = first.new_zeros(chunk, *shape), first.new_zeros(())
         self.losses, self.graph = torch.zeros(0), None  # of the last call, on a GPU
-        self.count = first.new_zeros(()) if rule == "adam" else None
-        update = {"rmsprop": rmsprop, "adam": adam}[rule]
 
         def losses_of(params: Tensors, batch: Tensor) -> tuple[Tensor, Tensor]:
             each = torch.func.functional_call(whole, {f"model.{k}": p for k, p in params.items()}, batch)
             return each.sum(), each.detach()
 
-        def iteration(params: Tensors, square: Tensors, mean: Tensors, count: Any, batch: Tensor, lr: Tensor) -> Tensor:
+        def iteration(params: Tensors, square: Tensors, mean: Tensors, batch: Tensor, lr: Tensor) -> Tensor:
             gradients, losses = torch.func.grad(losses_of, has_aux=True)(params, batch)
-            if count is not None:
-                count.add_(1)
             for name, g in gradients.items():
-                params[name].sub_(lr * update(g, square[name], mean[name], count))
+                params[name].sub_(lr * rmsprop(g, square[name], mean[name]))
             return losses
 
         self.iteration = iteration
@@ -96,15 +88,14 @@ class Fused:
     def tensors(self) -> dict[str, Tensor]:
         """All that training changes, by name."""
         groups = {"": self.params, "square.": self.square, "velocity.": self.mean}
-        found = {prefix + name: x for prefix, group in groups.items() for name, x in group.items()}
-        return found if self.count is None else found | {"count": self.count}
+        return {prefix + name: x for prefix, group in groups.items() for name, x in group.items()}
 
     def evaluations(self) -> int:
         """None: a planar flow has no f."""
         return 0
 
     def _iterations(self, batches: Tensor) -> Tensor:
-        groups = self.params, self.square, self.mean, self.count
+        groups = self.params, self.square, self.mean
         return torch.stack([self.iteration(*groups, batch, self.lr) for batch in batches])
 
     def _capture(self) -> None:
@@ -118,17 +109,10 @@ class Fused:
             self.losses = self._iterations(self.batch)
 
 
-def rmsprop(g: Tensor, square: Tensor, mean: Tensor, count: Any) -> Tensor:
+def rmsprop(g: Tensor, square: Tensor, mean: Tensor) -> Tensor:
     """RMSprop's step for a gradient g, for a rate of 1; its two averages are renewed in place."""
     square.mul_(0.99).addcmul_(g, g, value=0.01)
     return mean.mul_(0.9).add_(g / (square.sqrt() + 1e-8))
-
-
-def adam(g: Tensor, square: Tensor, mean: Tensor, count: Tensor) -> Tensor:
-    """Adam's step number ``count`` for a gradient g, for a rate of 1; its two averages are renewed in place."""
-    square.mul_(0.999).addcmul_(g, g, value=0.001)
-    mean.mul_(0.9).add_(g, alpha=0.1)
-    return mean / (1 - 0.9**count) / ((square / (1 - 0.999**count)).sqrt() + 1e-8)
 
 
 class _Loss(nn.Module):

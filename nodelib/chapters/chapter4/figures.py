@@ -45,7 +45,9 @@ def _bare(ax: Axes, reach: float) -> None:
     ax.grid(False)
 
 
-def density_matching(models: Mapping[tuple[str, int], Any], seeds: int, sizes: Sequence[int] = (2, 8, 32)) -> Figure:
+def density_matching(
+    models: Mapping[tuple[str, int], Any], seeds: int, sizes: Sequence[int] = (2, 8, 32), side: int = 120
+) -> Figure:
     """Figure 4: each target beside the densities of the first seed, by (flow, size): the modules of all targets and
     seeds."""
     flows = list(dict.fromkeys(flow for flow, _ in models))
@@ -54,11 +56,11 @@ def density_matching(models: Mapping[tuple[str, int], Any], seeds: int, sizes: S
         fig = Figure(figsize=(1.15 * (1 + len(columns)), 3.9))
         axes = np.atleast_2d(fig.subplots(len(POTENTIALS), 1 + len(columns), squeeze=False))
         for i, (name, row) in enumerate(zip(POTENTIALS, axes, strict=True)):
-            picture(row[0], lambda x, name=name: -potential(name, x))
+            picture(row[0], lambda x, name=name: -potential(name, x), side=side)
             row[0].set_ylabel(name)
             for ax, (flow, size) in zip(row[1:], columns, strict=True):
                 one = one_of(models[flow, size], i * seeds)
-                picture(ax, lambda x, one=one: one.pull(x)[1])
+                picture(ax, lambda x, one=one: one.pull(x)[1], side=side)
         axes[0, 0].set_title("target", fontsize=9)
         for ax, (flow, size) in zip(axes[0, 1:], columns, strict=True):
             letter = "K" if flow == "planar" else "M"
@@ -92,7 +94,9 @@ def gaps(runs: Sequence[Mapping[str, Any]], floors: Mapping[str, float], title: 
 
 
 @torch.no_grad()
-def likelihood(record: Mapping[str, Any], models: Mapping[str, Any], shape: str, reach: float = 2.4) -> Figure:
+def likelihood(
+    record: Mapping[str, Any], models: Mapping[str, Any], shape: str, reach: float = 2.4, side: int = 120
+) -> Figure:
     """Figure 5: density and draws of the seed in the middle, at 5 % to 100 % of the way from the base to the data."""
     target = SHAPES[shape]()
     noise = torch.randn(1000, 2, generator=torch.Generator().manual_seed(0))
@@ -104,10 +108,10 @@ def likelihood(record: Mapping[str, Any], models: Mapping[str, Any], shape: str,
             one = one_of(many, int(np.argsort(nats)[len(nats) // 2]))
             for column, share in enumerate(SHARES, 1):
                 part, more = part_of(one, share)
-                picture(rows[0, column], lambda x, part=part, more=more: part.pull(x, *more)[1], reach)
+                picture(rows[0, column], lambda x, part=part, more=more: part.pull(x, *more)[1], reach, side)
                 dots(rows[1, column], part.push(noise, *more)[0], reach)
                 rows[0, column].set_title(f"{share:.0%}", fontsize=9)
-            picture(rows[0, 0], target.log_prob, reach)
+            picture(rows[0, 0], target.log_prob, reach, side)
             dots(rows[1, 0], target.sample(1000, torch.Generator().manual_seed(1)), reach)
             rows[0, 0].set_title("target", fontsize=9)
             rows[0, 0].set_ylabel(FLOW_NAME[flow], fontsize=9)

@@ -35,7 +35,7 @@ def test_a_picture_shows_the_density_the_right_way_up():
 
 
 def test_densities_stand_beside_their_targets():
-    fig = figures.density_matching({("planar", 2): planar(6), ("gated", 8): gated(6)}, seeds=2)
+    fig = figures.density_matching({("planar", 2): planar(6), ("gated", 8): gated(6)}, seeds=2, side=8)
     assert [ax.get_title("left") for ax in fig.axes[:3]] == ["target", "flow K = 2", "CNF M = 8"]
     assert [ax.get_ylabel() for ax in fig.axes[::3]] == ["U1", "U2", "U3"]
 
@@ -51,7 +51,7 @@ def test_gaps_are_losses_above_floors():
 def test_likelihood_shows_the_seed_in_the_middle_part_of_the_way():
     record = {"runs": [{"flow": flow, "shape": "moons", "test": [3.0, 1.0, 2.0]} for flow in ("cnf", "planar")]}
     models = {"cnf": gated(3), "planar": planar(3, towards="base")}
-    fig = figures.likelihood(record, models, "moons")
+    fig = figures.likelihood(record, models, "moons", side=8)
     assert [ax.get_ylabel() for ax in fig.axes[::7]] == ["CNF", "2.000 nats", "planar flow", "2.000 nats"]
     assert [ax.get_title("left") for ax in fig.axes[1:7]] == ["5%", "20%", "40%", "60%", "80%", "100%"]
     part, _ = figures.part_of(planar(3), 0.2)
