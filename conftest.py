@@ -12,8 +12,9 @@ ROOT = Path(__file__).resolve().parent
 READERS = ("PYTHONSTARTUP", "VIRTUAL_ENV", "MPLBACKEND")
 LONGEST = ("tests/browser/", "tests/test_notebooks.py", "notebooks/")  # files that take minutes
 
-# Two workers, and their kernels, share the cores: threads of torch's that wait for each other take several times longer.
-os.environ.setdefault("OMP_NUM_THREADS", "1")  # read when torch is imported
+# Read when torch is imported. Two workers and their kernels share the cores, and threads that wait for each other take
+# several times longer.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 def pytest_configure(config: pytest.Config) -> None:
