@@ -91,3 +91,27 @@ def test_below_the_real_axis_the_regions_are_as_above():
     for method in figures.REGIONS:
         below = numbers.amplification(method, figures.PLANE + 1j * figures.PLANE[:2, None])
         np.testing.assert_allclose(figures._amplifications(method)[:2], below, rtol=1e-9)
+
+
+def test_far_from_the_balance_the_longest_step_is_8_to_13_times_the_shortest():
+    ratios = []
+    for start in numbers.FAR:
+        steps = numbers.solve(numbers.lotka_volterra, start, [0.0, 15.0], rtol=1e-5, atol=1e-5).steps
+        inner = [step.h for step in steps if step.accepted][1:-1]
+        ratios.append(max(inner) / min(inner))
+    assert 8 < min(ratios) < 8.5
+    assert 12.5 < max(ratios) < 13
+
+
+def test_a_tenth_of_the_tolerance_tells_the_error_at_the_end():
+    """To a sixth of it, for the three equations of Figure 1.8 at 1e-3."""
+    for f, start in (
+        (lambda t, u: -u, [1.0]),
+        (numbers.lotka_volterra, [1.0, 0.5]),
+        (numbers.pendulum, [3.1, 0.0]),
+    ):
+        loose, tight = (
+            numbers.solve(f, np.array(start), [0.0, 15.0], rtol=0.0, atol=tol).y[-1] for tol in (1e-3, 1e-4)
+        )
+        truth = numbers.odeint(f, np.array(start), [0.0, 15.0], rtol=1e-12, atol=1e-12)[-1]
+        assert np.abs(loose - tight).max() == pytest.approx(np.abs(loose - truth).max(), rel=1 / 6)
