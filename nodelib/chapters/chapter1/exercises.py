@@ -149,9 +149,17 @@ def _ours(c: Any) -> Any:
 
 
 def _step_inputs(rng: np.random.Generator) -> tuple:
-    size = int(rng.integers(1, 4))
-    f, t, u = random_field(rng, size), rng.uniform(-2, 2), rng.normal(size=size)
-    return f, t, u, rng.uniform(0.1, 0.5) * rng.choice([1, -1]), 10 ** rng.uniform(-1.7, 0)
+    """Arrays and single numbers, as the next figure's are; c on either side of 1/2, and 1 itself."""
+    size = int(rng.integers(0, 4))
+    f, t, u = random_field(rng, size or 1), rng.uniform(-2, 2), rng.normal(size=size or 1)
+    if size == 0:
+        return (lambda t, u: float(f(t, np.array([u])).item())), t, float(u.item()), *_h_and_c(rng)
+    return f, t, u, *_h_and_c(rng)
+
+
+def _h_and_c(rng: np.random.Generator) -> tuple[float, float]:
+    h = rng.uniform(0.1, 0.5) * rng.choice([1, -1])
+    return h, float(rng.choice([10 ** rng.uniform(-1.7, -0.3), rng.uniform(0.5, 1), 1.0], p=[0.5, 0.3, 0.2]))
 
 
 TWO_SLOPES = Exercise(
@@ -183,7 +191,7 @@ TWO_SLOPES = Exercise(
         "Two conditions fix two weights: they add up to 1, and the mean of the times looked at, 0 and c, is 1/2.",
         "k1 = f(t, u), k2 = f(t + c*h, u + c*h*k1). With weights 1 - b and b the mean time is b*c; make that 1/2.",
     ),
-    cases=10,
+    cases=16,
 )  # fmt: skip
 
 
@@ -195,15 +203,23 @@ def weights(c: np.ndarray) -> np.ndarray:
     return np.linalg.solve(np.array([c**0, c, c**2]), [1, 1 / 2, 1 / 3])
 
 
+def _three_nodes(rng: np.random.Generator) -> tuple:
+    """Nodes in any order, those among them that a sort must undo by the inverse of its order, not by the order."""
+    nodes = rng.uniform(-0.3, 0.3) + np.cumsum(rng.uniform(0.1, 0.6, size=3))
+    return (nodes[rng.permutation(3)] if rng.random() < 0.3 else np.roll(nodes, rng.choice([1, 2])),)
+
+
 WEIGHTS = Exercise(
     "1.4 Weights for three looks",
     weights,
-    lambda rng: (rng.permutation(rng.uniform(-0.3, 0.3) + np.cumsum(rng.uniform(0.1, 0.6, size=3))),),
+    _three_nodes,
     mistakes=[
         ("The weights stand in the order of the nodes as they are given: do not sort c.",
          lambda c: weights(np.sort(c))),
         ("The weights stand in the order of the nodes as they are given: do not turn c round.",
          lambda c: weights(c)[::-1]),
+        ("Sorted back the wrong way: the inverse of the order that sorts c is np.argsort of it.",
+         lambda c: weights(np.sort(c))[np.argsort(c)]),
         ("A weight may be negative: the conditions decide.", lambda c: np.abs(weights(c))),
         ("A weight may be negative, or larger than 1: cut nothing off.",
          lambda c: np.clip(weights(c), 0, 1)),
@@ -264,7 +280,7 @@ TRAPEZOID = Watched(
         ("That is Heun's method: the new slope is read at Euler's guess, and nothing is solved.",
          lambda f, d, t, u, h: u + h / 2 * (f(t, u) + f(t + h, u + h * f(t, u)))),
         *((f"That is Newton after {n} iteration{'s' * (n > 1)}: too few here. Go on until x stays.",
-           lambda *a, n=n: _implicit(*a, rounds=n)) for n in range(1, 9)),
+           lambda *a, n=n: _implicit(*a, rounds=n)) for n in range(1, 11)),
         *(("That is fixed-point iteration, which runs away where h/2 |f'| > 1. Newton's method divides g by g'.",
            lambda *a, n=n: _implicit(*a, rounds=n, derivative=lambda *_: 1.0)) for n in (1, 2, 3, 4, 5, 50)),
         *(("In g' the slope has the weight h/2, as in g.",
@@ -365,10 +381,10 @@ def _learned(omega: float, h: float) -> complex:
     return (np.exp(1j * omega * h) - 1) / h
 
 
-def _clock_with(weight: Callable[[float, float], complex], length: Callable[..., float] | None = None) -> Callable:
-    def answer(omega: float, h: float, T: float) -> tuple[complex, float]:
+def _clock_with(weight: Callable[[float, float], complex], length: Callable[..., Any] | None = None) -> Callable:
+    def answer(omega: float, h: float, T: float) -> tuple[complex, Any]:
         a = weight(omega, h)
-        return a, float(length(a, h, T) if length else np.exp(T * a.real))
+        return a, length(a, h, T) if length else np.exp(T * a.real)
 
     return answer
 
@@ -389,6 +405,10 @@ CLOCK = Exercise(
         ("The weight fits steps of size 1: the layer is 1 + ha.", _clock_with(lambda w, h: np.exp(1j * w * h) - 1)),
         ("The weight makes backward Euler perfect; the layer is 1 + ha.",
          _clock_with(lambda w, h: (1 - np.exp(-1j * w * h)) / h)),
+        ("The hand turns the other way: 1 + ha = e^{iωh}, with the sign of ω.",
+         _clock_with(lambda w, h: (np.exp(-1j * w * h) - 1) / h)),
+        ("A clock may turn backwards: ω keeps its sign.",
+         _clock_with(lambda w, h: (np.exp(1j * abs(w) * h) - 1) / h)),
         ("Beyond a quarter turn a cosine is negative: √(1 - sin²) loses its sign.",
          _clock_with(lambda w, h: (np.sqrt(1 - np.sin(w * h) ** 2) + 1j * np.sin(w * h) - 1) / h)),
         ("The weight is right. The length 1 is the layers'; solve z' = az exactly.",
@@ -399,6 +419,12 @@ CLOCK = Exercise(
          _clock_with(_learned, lambda a, h, T: np.exp(-T * a.real))),
         ("The weight is right. That is the true field under Euler, whose hand grows.",
          _clock_with(_learned, lambda a, h, T: np.abs(1 + 1j * np.angle(1 + h * a)) ** (T / h))),
+        ("The weight is right. That is z(T) itself; its length is asked.",
+         _clock_with(_learned, lambda a, h, T: np.exp(T * a))),
+        ("The weight is right. That is the real part of z(T), not its length.",
+         _clock_with(_learned, lambda a, h, T: np.exp(T * a).real)),
+        ("The weight is right. That is the square of the length.",
+         _clock_with(_learned, lambda a, h, T: np.exp(2 * T * a.real))),
         ("The weight is right; T is missing in the length.", _clock_with(_learned, lambda a, h, T: np.exp(a.real))),
     ],
     hints=(

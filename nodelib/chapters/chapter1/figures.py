@@ -128,16 +128,16 @@ def cobwebs(right_side: Callable, newton: Callable, roots: Mapping[float, float]
         x = np.linspace(-0.05, 1.05, 200)
         for top, bottom, (h, root) in zip(*axes, roots.items(), strict=True):
             guesses = {"fixed point": _iterates(right_side, h, rounds), "Newton": _iterates(newton, h, rounds)}
-            top.plot(x, x, "-", color=GREY, lw=1)
+            top.plot(x, x, "-", color="0.8", lw=1)
             top.plot(x, right_side(x, 1.0, h), "-", color=INK)
             steps = np.repeat(guesses["fixed point"], 2)
-            top.plot(steps[:-1], steps[1:], "-", color=RED, lw=1)
+            top.plot(steps[:-1], steps[1:], "-", color=GREY, lw=1.4)
             top.plot(root, root, "*", color=INK, ms=10)
             top.set(title=f"h = {h}", xlabel="guess x", xlim=(-0.05, 1.05), ylim=(-0.05, 1.05), aspect="equal")
-            for (name, xs), (mark, colour) in zip(guesses.items(), (("o:", RED), ("D-", BLUE)), strict=True):
+            for (name, xs), (mark, colour) in zip(guesses.items(), (("o:", GREY), ("D-", INK)), strict=True):
                 distance = np.maximum(np.abs(xs - root), 1e-16)
                 bottom.semilogy(distance, mark, color=colour, ms=4)
-                label(bottom, name, (2, distance[2]), colour, shift=(12, 10) if colour == RED else (8, 2))
+                label(bottom, name, (2, distance[2]), colour, shift=(12, 10) if colour == GREY else (8, 2))
             bottom.set(xlabel="iteration", xlim=(-0.2, rounds + 0.2), ylim=(1e-17, 10))
         axes[0, 0].set_ylabel("next guess")
         axes[1, 0].set_ylabel("distance to\nthe solution")

@@ -52,6 +52,7 @@ def by_newton(answer: Callable[..., Any], case: tuple) -> str | None:
     """Whether the equation of an implicit step was solved by Newton's method: with dfdu, at t + h, and as fast."""
     f, dfdu, t, u, h = case
     places: list[float] = []
+    slopes: list[float] = []
     times: list[float] = []
 
     def watched(s: Any, x: Any) -> Any:
@@ -61,6 +62,7 @@ def by_newton(answer: Callable[..., Any], case: tuple) -> str | None:
 
     def watched_derivative(s: Any, x: Any) -> Any:
         times.append(float(s))
+        slopes.append(float(x))
         return dfdu(s, x)
 
     found = float(answer(watched, watched_derivative, t, u, h))
@@ -68,7 +70,18 @@ def by_newton(answer: Callable[..., Any], case: tuple) -> str | None:
         return "the value is right, but dfdu was never asked. Newton's method divides g by g', which is made of it."
     if any(abs(s - t - h) > 1e-9 for s in times):
         return "the value is right, but dfdu is asked at another time than t + h, which is where x belongs."
-    away = {x for x in places if abs(x - found) > ARRIVED * max(1.0, abs(found))}
+    if abs(slopes[0] - u) > ARRIVED * abs(u):
+        return "the value is right, but dfdu is first asked elsewhere than at u, where Newton's method begins here."
+
+    def away_from_the_end(asked: list[float]) -> set[float]:
+        return {x for x in asked if abs(x - found) > ARRIVED * max(1.0, abs(found))}
+
+    away = away_from_the_end(places)
+    if len(away) > len(away_from_the_end(slopes)) + 1:
+        return (
+            "the value is right, but f is asked at more places than dfdu. Newton's method asks both at each guess; "
+            "other ways to find the root are not asked."
+        )
     if len(away) > ROUNDS:
         return (
             f"it arrives, but looks at {len(away)} places on the way. Newton's method doubles its digits and needs no "

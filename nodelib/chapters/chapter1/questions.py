@@ -10,7 +10,7 @@ QUESTIONS = Predictions("1", {
         "With $h = 1$ both do the same additions in the same order."),
     "1.2": Choice(
         "On the left of the next figure are five residual layers, on the right is a solver that takes as many steps as "
-        "it needs. In which of the two can paths from different inputs cross?",
+        "it needs for a tolerance of 1e-4. In which of the two do paths from different inputs cross?",
         ("in neither", "on the left", "on the right", "in both"), 1,
         "A layer looks at its start only, and may overshoot its neighbour. A solution has one way to go from each "
         "point."),

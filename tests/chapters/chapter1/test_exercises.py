@@ -4,7 +4,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from scipy.optimize import brentq
+from scipy.optimize import brentq, newton, root_scalar
 
 from nodelib.chapters.chapter1 import exercises as book
 from nodelib.numpy_ode import odeint
@@ -152,6 +152,19 @@ def slopes_for_large_c(f, t, u, h, c):
     return book.two_slopes(f, t, u, h, max(c, 0.3))
 
 
+def slopes_for_c_below(limit):
+    return lambda f, t, u, h, c: book.two_slopes(f, t, u, h, min(c, limit))
+
+
+def slopes_for_arrays(f, t, u, h, c):
+    return u.copy() + h * ((1 - 1 / (2 * c)) * f(t, u) + f(t + c * h, u + c * h * f(t, u)) / (2 * c))
+
+
+def slopes_of_vectors(f, t, u, h, c):
+    k = np.array([f(t, u), f(t + c * h, u + c * h * f(t, u))])
+    return u + h * (np.linalg.solve([[1, 1], [0, c]], [1, 1 / 2]) @ k)
+
+
 def slopes_clipped(f, t, u, h, c):
     b = np.clip(1 / (2 * c), 0, 1)
     k1 = f(t, u)
@@ -201,6 +214,44 @@ def trapezoid_by_bisection(f, dfdu, t, u, h):
 
 def trapezoid_by_brent(f, dfdu, t, u, h):
     return brentq(lambda x: x - u - h / 2 * (f(t, u) + f(t + h, x)), -10, 10, xtol=1e-14)
+
+
+def trapezoid_by_secant(f, dfdu, t, u, h):
+    """As fast as Newton's method, nearly; dfdu is asked for show."""
+    return root_scalar(lambda x: x - u - h / 2 * (f(t, u) + f(t + h, x)), x0=u, x1=0, xtol=1e-14).root + 0 * dfdu(
+        t + h, u
+    )
+
+
+def trapezoid_from(start):
+    """Newton's method from another place."""
+
+    def step(f, dfdu, t, u, h):
+        x = start(f, t, u, h)
+        for _ in range(60):
+            x = x - (x - u - h / 2 * (f(t, u) + f(t + h, x))) / (1 - h / 2 * dfdu(t + h, x))
+        return x
+
+    return step
+
+
+def trapezoid_to_ten_digits(f, dfdu, t, u, h):
+    x, old = u, np.inf
+    while not np.isclose(x, old, rtol=1e-10, atol=0):
+        old, x = x, x - (x - u - h / 2 * (f(t, u) + f(t + h, x))) / (1 - h / 2 * dfdu(t + h, x))
+    return x
+
+
+def trapezoid_by_scipy_s_newton(f, dfdu, t, u, h):
+    return newton(lambda x: x - u - h / 2 * (f(t, u) + f(t + h, x)), u, fprime=lambda x: 1 - h / 2 * dfdu(t + h, x))
+
+
+def trapezoid_with_one_slope(f, dfdu, t, u, h):
+    """The chord method: g' is held at its first value."""
+    x, held = u, 1 - h / 2 * dfdu(t + h, u)
+    for _ in range(2000):
+        x = x - (x - u - h / 2 * (f(t, u) + f(t + h, x))) / held
+    return x
 
 
 def trapezoid_with(derivative, rounds):
@@ -282,8 +333,12 @@ TRIED = {
         ],
     ),
     book.TWO_SLOPES: (
-        [slopes_with_b, slopes_by_correction, book.two_slopes],
+        [slopes_with_b, slopes_by_correction, slopes_of_vectors,
+         lambda *a: book.two_slopes(*a) if np.ndim(a[2]) == 0 else [*book.two_slopes(*a)], book.two_slopes],
         [
+            (slopes_for_c_below(0.9), "inputs"), (slopes_for_c_below(0.99), "inputs"),
+            (slopes_for_arrays, "no attribute 'copy'"),
+            (lambda *a: np.atleast_1d(book.two_slopes(*a)), "a single number"),
             (slopes_for_large_c, "inputs"), (slopes_clipped, "larger than 1"),
             slopes_at_time_zero, slopes_second_reads_start, slopes_without_h, classical_runge_kutta,
             (lambda f, t, u, h, c: u + h / 2 * (f(t, u) + f(t + h, u + h * f(t, u))), ""),
@@ -291,8 +346,11 @@ TRIED = {
         ],
     ),
     book.WEIGHTS: (
-        [weights_by_lagrange, weights_by_vander, lambda c: (*weights_by_lagrange(c),), book.weights],
+        [weights_by_lagrange, weights_by_vander,
+         lambda c: weights_by_vander(np.sort(c))[np.argsort(np.argsort(c))],
+         lambda c: (*weights_by_lagrange(c),), book.weights],
         [
+            (lambda c: weights_by_vander(np.sort(c))[np.argsort(c)], "Sorted back the wrong way"),
             (lambda c: weights_by_vander(np.sort(c)), "do not sort"), (lambda c: abs(weights_by_vander(c)), "negative"),
             (lambda c: np.clip(weights_by_vander(c), 0, 1), "negative, or larger"),
             (lambda c: np.array([1, 4, 1]) / 6, "Simpson's"), (lambda c: weights_by_vander(c)[::-1], ""),
@@ -300,9 +358,14 @@ TRIED = {
         ],
     ),
     book.TRAPEZOID: (
-        [trapezoid_until_it_stays, trapezoid_twice_asked, lambda *a: book._implicit(*a, rounds=100),
-         book.trapezoid_step],
+        [trapezoid_until_it_stays, trapezoid_twice_asked, trapezoid_to_ten_digits, trapezoid_by_scipy_s_newton,
+         lambda *a: book._implicit(*a, rounds=100), lambda *a: np.array(book.trapezoid_step(*a)), book.trapezoid_step],
         [
+            (trapezoid_by_secant, "f is asked at more places"), (trapezoid_with_one_slope, "f is asked at more places"),
+            (lambda f, d, *a: trapezoid_by_brent(f, d, *a) + 0 * d(a[0] + a[2], a[1]), "f is asked at more places"),
+            (trapezoid_from(lambda f, t, u, h: 0.0), "elsewhere than at u"),
+            (trapezoid_from(lambda f, t, u, h: u + h * f(t, u)), "elsewhere than at u"),
+            (lambda *a: book._implicit(*a, rounds=10), "after 10 iterations"),
             (trapezoid_by_bisection, "dfdu was never asked"), (trapezoid_by_brent, "dfdu was never asked"),
             *((trapezoid_with(lambda d, t, x, h: 1 - h * d(t + h, x), n), said) for n, said in (
                 (10, "weight h/2"), (30, "weight h/2"), (60, "the factor h/2"), (200, "the factor h/2"))),
@@ -325,6 +388,9 @@ TRIED = {
     book.CLOCK: (
         [clock_by_cosine, clock_by_absolute_value, lambda *a: np.array(book.clock(*a)), book.clock],
         [(clock_by_root, "loses its sign"),
+         (lambda w, h, T: (book.clock(w, h, T)[0], np.exp(T * book.clock(w, h, T)[0])), "z(T) itself"),
+         (lambda w, h, T: (book.clock(w, h, T)[0], np.cos(w * T)), ""),
+         (lambda w, h, T: book.clock(abs(w), h, T), "backwards"), (lambda w, h, T: book.clock(-w, h, T), "other way"),
          (lambda w, h, T: (1j * w, 1.0), "iω"), (lambda w, h, T: book.clock(w, h, T)[0], "1 result"),
          (lambda w, h, T: book.clock(w, h, T)[::-1], ""), (lambda w, h, T: (np.exp(1j * w * h) - 1, 1.0), "")],
     ),

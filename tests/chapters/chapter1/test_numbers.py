@@ -91,3 +91,58 @@ def test_below_the_real_axis_the_regions_are_as_above():
     for method in figures.REGIONS:
         below = numbers.amplification(method, figures.PLANE + 1j * figures.PLANE[:2, None])
         np.testing.assert_allclose(figures._amplifications(method)[:2], below, rtol=1e-9)
+
+
+def test_far_from_the_balance_the_longest_step_is_8_to_13_times_the_shortest():
+    ratios = []
+    for start in numbers.FAR:
+        steps = numbers.solve(numbers.lotka_volterra, start, [0.0, 15.0], rtol=1e-5, atol=1e-5).steps
+        inner = [step.h for step in steps if step.accepted][1:-1]
+        ratios.append(max(inner) / min(inner))
+    assert 8 < min(ratios) < 8.5
+    assert 12.5 < max(ratios) < 13
+
+
+def test_a_tenth_of_the_tolerance_tells_the_error_at_the_end():
+    """To a sixth of it, for the three equations of Figure 1.8 at 1e-3."""
+    for f, start in (
+        (lambda t, u: -u, [1.0]),
+        (numbers.lotka_volterra, [1.0, 0.5]),
+        (numbers.pendulum, [3.1, 0.0]),
+    ):
+        loose, tight = (
+            numbers.solve(f, np.array(start), [0.0, 15.0], rtol=0.0, atol=tol).y[-1] for tol in (1e-3, 1e-4)
+        )
+        truth = numbers.odeint(f, np.array(start), [0.0, 15.0], rtol=1e-12, atol=1e-12)[-1]
+        assert np.abs(loose - tight).max() == pytest.approx(np.abs(loose - truth).max(), rel=1 / 6)
+
+
+def test_at_3200_evaluations_implicit_adams_errs_more_than_the_explicit_methods_of_order_4():
+    start = [1.0, 0.5]
+    counts = {"implicit_adams": 800, "rk4": 800, "adams_bashforth": 3200}
+    found = {method: numbers.cost_and_error(method, start, n=n) for method, n in counts.items()}
+    assert all(abs(nfe / 3200 - 1) < 0.02 for nfe, _ in found.values())
+    assert found["implicit_adams"][1] > found["rk4"][1] > found["adams_bashforth"][1]
+
+
+def test_five_of_each_long_steps_where_both_are_few_short_ones_where_predators_peak_and_most_crosses_before():
+    wild = numbers.solve(numbers.lotka_volterra, np.array([5.0, 5.0]), [0.0, 15.0], rtol=1e-5, atol=1e-5, dense=True)
+    rejected = [step.t for step in wild.steps if not step.accepted]
+    assert (sum(10.3 < t < 12 for t in rejected), len(rejected)) == (8, 13)
+    inner = [step for step in wild.steps if step.accepted][1:-1]
+    by_size = sorted(inner, key=lambda step: step.h)
+    assert wild(by_size[-1].t).max() < 0.1
+    assert all(wild(step.t)[1] > 7 for step in by_size[:5])  # predators, of 7.8 at most
+
+
+def test_one_step_of_0_05_on_the_rate_50_grows_by_heun_and_decays_by_runge_kutta_4():
+    heun, rk4 = (numbers.amplification(method, np.array([-2.5 + 0j]))[0] for method in ("heun", "rk4"))
+    assert (round(heun, 3), round(rk4, 3)) == (1.625, 0.648)
+    reals = np.linspace(-10, 10, 2001)
+    assert np.all(1 + reals + reals**2 / 2 + reals**3 / 6 + reals**4 / 24 > 0)
+
+
+def test_on_the_islands_of_dopri5_it_shrinks_what_grows():
+    islands = np.array([1 + 3.6j, 1 - 3.6j])
+    assert np.all(numbers.amplification("dopri5", islands) < 0.5)
+    assert np.all(np.abs(np.exp(islands)) > 2)
