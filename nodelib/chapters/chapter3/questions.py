@@ -27,7 +27,7 @@ QUESTIONS = Predictions(
                 "are over 10 % apart after one epoch",
             ),
             1,
-            "So it is on the average of ten seeds. Training enlarges any difference: two RK-Nets that begin a millionth "
+            "So it is on the average of ten seeds. Training enlarges any difference: RK-Nets that begin a millionth "
             "apart are over 10 % apart after five epochs as well.",
         ),
         "3.3": Number(

@@ -468,7 +468,7 @@ GRADED["3.9 Who sees whom"] = (
         by_a_product,
         by_backward_of_z,
         lambda f, t, z, w: torch.func.grad(lambda z: (w * f(t, z)[0]).sum())(z)[1].norm(),
-        lambda f, t, z, w: (w @ torch.autograd.functional.jacobian(lambda z: f(t, z)[0], z)[:, 1]).norm(),
+        lambda f, t, z, w: (w @ torch.func.jacrev(lambda z: f(t, z)[0])(z)[:, 1]).norm(),
     ],
     [
         (lambda f, t, z, w: of_z(f, 1e-3, z, w)[1].norm(), ""),
@@ -478,7 +478,7 @@ GRADED["3.9 Who sees whom"] = (
         (lambda f, t, z, w: of_z(lambda t, z: f(t, z)[1:], t, z, w)[0].norm(), "other way round"),
         (lambda f, t, z, w: of_z(lambda t, z: f(t, z)[1:], t, z, w)[1].norm(), ""),
         (lambda f, t, z, w: of_z(f, t, z, w)[1].abs().sum(), ""),
-        (lambda f, t, z, w: torch.autograd.functional.jacobian(lambda z: f(t, z)[0], z)[:, 1].norm(), "on w"),
+        (lambda f, t, z, w: torch.func.jacrev(lambda z: f(t, z)[0])(z)[:, 1].norm(), "on w"),
         (lambda f, t, z, w: of_z(f, t, z, torch.ones_like(w))[1].norm(), "weights w are missing"),
         (lambda f, t, z, w: f(0, z), ""),
         (lambda f, t, z, w: torch.autograd.grad((w * f(t, z)[0]).sum(), z)[0][1].norm(), "RuntimeError"),

@@ -97,7 +97,7 @@ def test_a_net_is_moved_by_so_much_before_its_training(monkeypatch):
 
 
 def test_nets_a_millionth_apart_part_as_rknet_and_odenet_do(record):
-    """In ten seeds no difference shows between how far the two come apart; at the end, with a relative change of 1e-6."""
+    """Over ten seeds no difference shows between how far the two come apart in the end."""
     moved = small.moved()
     assert (moved["moved"], moved["seeds"], moved["settings"]) == (1e-6, record["seeds"], record["settings"])
     last = {name: np.array([log["loss"][-1] for log in record["logs"][name]]) for name in ("RK-Net", "ODE-Net")}
