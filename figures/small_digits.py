@@ -4,8 +4,8 @@
     python figures/small_digits.py --seeds 20      more
     python figures/small_digits.py --moved         RK-Nets from parameters a millionth away, about three minutes
 
-Each seed is saved when it is done (not with --moved), so that the same command goes on where it was interrupted. No data
-are fetched: the digits come with scikit-learn. Leaves figures/records/small_digits.json, or small_digits_moved.json.
+Each seed is saved when it is done (not with --moved), so that the same command goes on where it was interrupted. No
+data are fetched: the digits come with scikit-learn. Leaves figures/records/small_digits.json, or small_digits_moved.json.
 """
 
 import argparse
