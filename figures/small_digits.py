@@ -5,7 +5,7 @@
     python figures/small_digits.py --moved         RK-Nets from parameters a millionth away, about three minutes
 
 Each seed is saved when it is done (not with --moved), so that the same command goes on where it was interrupted. No
-data are fetched: the digits come with scikit-learn. Leaves figures/records/small_digits.json, or small_digits_moved.json.
+data are fetched: the digits come with scikit-learn. Leaves figures/records/small_digits.json, or small_digits_moved.
 """
 
 import argparse
