@@ -2,9 +2,10 @@
 
     python figures/small_digits.py                 ten seeds, about eight minutes on one CPU core
     python figures/small_digits.py --seeds 20      more
+    python figures/small_digits.py --moved         RK-Nets from parameters a millionth away, about three minutes
 
-Each seed is saved when it is done, so that the same command goes on where it was interrupted. No data are fetched: the
-digits come with scikit-learn. Leaves figures/records/small_digits.json.
+Each seed is saved when it is done (not with --moved), so that the same command goes on where it was interrupted. No
+data are fetched: the digits come with scikit-learn. Leaves figures/records/small_digits.json, or small_digits_moved.
 """
 
 import argparse
@@ -20,6 +21,7 @@ from nodelib.data.digits import digits
 from nodelib.experiments import records
 from nodelib.experiments.costs import unresolved_adjoints
 from nodelib.experiments.memory import keep_freed_memory
+from nodelib.experiments.training import Log
 
 STATES = Path(__file__).parent / "states"  # not in git
 KEYS = ("logs", "swapped", "fits")  # each name -> one a seed
@@ -32,7 +34,7 @@ def seed_of(seed: int, state: Path) -> dict[str, Any]:
     started, (seen, test) = time.perf_counter(), digits()
     with unresolved_adjoints():
         nets = {name: small.run(name, seed) for name in small.NETWORKS}
-    logs = {name: {k: v for k, v in log._asdict().items() if k != "seconds"} for name, (_, log) in nets.items()}
+    logs = {name: logged(log) for name, (_, log) in nets.items()}
     swapped = {
         solver: [small.tested(nets[name][0], other, test) for other in small.SOLVERS]
         for solver, name in small.SWAPPED.items()
@@ -44,12 +46,28 @@ def seed_of(seed: int, state: Path) -> dict[str, Any]:
     return found
 
 
+def logged(log: Log) -> dict[str, Any]:
+    """A log for a record: without the seconds."""
+    return {k: v for k, v in log._asdict().items() if k != "seconds"}
+
+
+def move(seeds: int) -> None:
+    """Train RK-Nets whose parameters begin ``small.MOVED`` away from those of the record, and write theirs."""
+    started = time.perf_counter()
+    logs = [logged(small.run("RK-Net", seed, small.MOVED)[1]) for seed in range(seeds)]
+    numbers = {"seeds": seeds, "settings": small.SETTINGS._asdict(), "moved": small.MOVED, "logs": logs}
+    records.write("small_digits_moved", numbers, time.perf_counter() - started, records.describe_device("cpu"))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=10, help="how many, from 0")
+    parser.add_argument("--moved", action="store_true", help="only RK-Nets from parameters a millionth away")
     a = parser.parse_args()
     keep_freed_memory()
     torch.set_num_threads(1)
+    if a.moved:
+        return move(a.seeds)
     found = []
     for seed in range(a.seeds):
         found.append(seed_of(seed, STATES / f"small_digits_{seed}.json"))

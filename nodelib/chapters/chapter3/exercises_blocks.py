@@ -33,6 +33,8 @@ BLOCK = Exercise(
          lambda block, n, t, z: block(z) - z),
         ("The factor belongs to what is added, not to all that the block gives.",
          lambda block, n, t, z: n * block(z) - z),
+        ("A field is what a step adds, for each unit of time. Here z is in it as well.",
+         lambda block, n, t, z: z + n * (block(z) - z)),
         ("The time plays no part: the block does the same at each depth.",
          lambda block, n, t, z: t * n * (block(z) - z)),
     ],
@@ -51,6 +53,13 @@ def ode_block(field: Field, z: Any, n: int) -> Any:
 def _steps(field: Field, z: Any, n: int, time: Callable[[int, int], float], h: float, count: int) -> Any:
     for k in range(count):
         z = z + h * field(time(k, n), z)
+    return z
+
+
+def _until_one(field: Field, z: Any, n: int) -> Any:
+    t = 0.0
+    while t < 1:
+        z, t = z + field(t, z) / n, t + 1 / n
     return z
 
 
@@ -105,6 +114,12 @@ MIDDLE = Exercise(
          lambda f, z, n: _steps(f, z, n, lambda k, n: (k + 1) / n, 1 / n, n)),
         ("The field is given the number of the step where it expects the time.",
          lambda f, z, n: _steps(f, z, n, lambda k, n: k, 1 / n, n)),
+        ("The field is asked in the middle of each step. Euler's method asks at its start.",
+         lambda f, z, n: _steps(f, z, n, lambda k, n: (k + 0.5) / n, 1 / n, n)),
+        ("The last step begins at 1 - 1/n, not at 1: the times are k/n.",
+         lambda f, z, n: _steps(f, z, n, lambda k, n: k / (n - 1), 1 / n, n)),
+        ("A time that grows by 1/n may be a hair below 1 after n steps, and one step more follows. Count the steps.",
+         _until_one),
         ("That stops a step before 1.", lambda f, z, n: _steps(f, z, n, lambda k, n: k / n, 1 / n, n - 1)),
         ("That goes a step past 1.", lambda f, z, n: _steps(f, z, n, lambda k, n: k / n, 1 / n, n + 1)),
         ("Each step starts where the last one ended. Here all start at z(0).", _from_start),

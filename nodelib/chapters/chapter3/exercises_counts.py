@@ -13,10 +13,23 @@ def field_parameters(c: int, k: int) -> int:
     return 2 * ((c + 1) * c * k * k + c) + 3 * 2 * c
 
 
+WIDTHS = (
+    3,
+    7,
+    12,
+    20,
+    27,
+    32,
+    64,
+    96,
+    160,
+)  # those that norm(c) can split into its groups, so that Field(c) can be made
+
+
 COUNT = Exercise(
     "3.1 Count",
     field_parameters,
-    lambda rng: (int(rng.integers(3, 97)), int(rng.choice([1, 3, 5, 7]))),
+    lambda rng: (int(rng.choice(WIDTHS)), int(rng.choice([1, 3, 5, 7]))),
     [
         ("The clock is a channel, too: a convolution reads c + 1 of them.",
          lambda c, k: 2 * (c * c * k * k + c) + 6 * c),
@@ -24,8 +37,9 @@ COUNT = Exercise(
          lambda c, k: 2 * ((c + 1) ** 2 * k * k + c) + 6 * c),
         ("There are 2 c too few: the biases of the two convolutions, or one of the three norms.",
          lambda c, k: 2 * (c + 1) * c * k * k + 6 * c),
-        ("There is a bias for each channel that is written, so c of them.",
+        ("There are 2 too many. Biases, and a norm's scales and shifts, go with what is written: c channels.",
          lambda c, k: 2 * ((c + 1) * c * k * k + c + 1) + 6 * c),
+        ("There are three norms.", lambda c, k: 2 * ((c + 1) * c * k * k + c) + 2 * c),
         ("The norms are missing.", lambda c, k: 2 * ((c + 1) * c * k * k + c)),
         ("A norm has a scale and a shift for each channel.", lambda c, k: 2 * ((c + 1) * c * k * k + c) + 3 * c),
         ("There are two convolutions.", lambda c, k: (c + 1) * c * k * k + c + 6 * c),
@@ -68,6 +82,10 @@ APART = Exercise(
         ("Both rates are uncertain, not the first alone.", lambda p, q, n: abs(p - q) / math.sqrt(_var(p) / n)),
         ("Both rates are uncertain, not the second alone.", lambda p, q, n: abs(p - q) / math.sqrt(_var(q) / n)),
         ("That is a variance below the line. Take its root.", lambda p, q, n: abs(p - q) / ((_var(p) + _var(q)) / n)),
+        ("The variances of independent things add, also where it is their difference that one asks for.",
+         lambda p, q, n: abs(p - q) / math.sqrt(abs(_var(p) - _var(q)) / n)),
+        ("That is the square of the number of standard deviations.",
+         lambda p, q, n: (p - q) ** 2 / ((_var(p) + _var(q)) / n)),
         ("That takes one rate for both. Give each its own variance.",
          lambda p, q, n: abs(p - q) / math.sqrt(2 * _var((p + q) / 2) / n)),
     ],
@@ -119,6 +137,8 @@ DEEPEST = Exercise(
          lambda d, h, limit: _by(d[:2], h[:2], limit)),
         ("That is the line through the last two pairs. Near pairs tilt it: take the first and the last.",
          lambda d, h, limit: _by(d[-2:], h[-2:], limit)),
+        ("The last pair has its depth, too: add it, or go back to depth 0.",
+         lambda d, h, limit: (limit - h[-1]) / _b(d, h)),
         ("Memory for one evaluation, measured at one pair, holds a as well. Take the difference of two.",
          lambda d, h, limit: limit * d[-1] / h[-1]),
     ],

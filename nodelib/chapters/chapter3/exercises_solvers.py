@@ -99,12 +99,13 @@ SCALED = Seen(
 
 # 3.7 ------------------------------------------------------------------------------------------------------------------
 class _Losses:
-    """Stands in for a network: ``losses(n)`` are those of some images with n steps, and settle as n grows."""
+    """Stands in for a network: ``losses(n)`` are those of some images with n steps, and settle as n grows, most of them
+    from one side and some from the other."""
 
     def __init__(self, rng: np.random.Generator) -> None:
         images = int(rng.integers(30, 90))
         self.settled = torch.tensor(rng.exponential(size=images) ** 2 + 0.01)
-        self.moved = torch.tensor(rng.choice([-1, 1]) * rng.uniform(0.5, 1.5, images))
+        self.moved = torch.tensor(rng.choice([-1, 1]) * rng.uniform(-0.7, 1.5, images))
 
     def __call__(self, n: float) -> Tensor:
         return self.settled * torch.exp(self.moved / float(n))
@@ -146,6 +147,12 @@ CONVERGENCE = Exercise(
          lambda loss, own, n: (convergence(loss, own, n)[0], (loss(2 * n) / own).mean())),
         ("The first number is a mean over the images of what each changes. Take the means first.",
          lambda loss, own, n: (abs(loss(2 * n) / loss(n) - 1).mean(), convergence(loss, own, n)[1])),
+        ("The first number adds up what each image moves, up or down. Take the means first, then their difference.",
+         lambda loss, own, n: ((loss(2 * n) - loss(n)).abs().mean() / loss(n).mean(), convergence(loss, own, n)[1])),
+        ("The first number is a share of the loss with n steps, not of the training's own.",
+         lambda loss, own, n: (abs(loss(2 * n).mean() - loss(n).mean()) / own.mean(), convergence(loss, own, n)[1])),
+        ("The second number is how many times the training's own loss, not how much more.",
+         lambda loss, own, n: (convergence(loss, own, n)[0], loss(2 * n).mean() / own.mean() - 1)),
         ("That compares n steps with n + 1. Double them.", lambda loss, own, n: _compared(loss, own, n, n + 1)),
         ("That compares n steps with half as many. Double them.", lambda loss, own, n: _compared(loss, own, n, n // 2)),
         ("That compares n steps with their square. Double them.", lambda loss, own, n: _compared(loss, own, n, n * n)),
@@ -161,12 +168,15 @@ CONVERGENCE = Exercise(
 # 3.8 ------------------------------------------------------------------------------------------------------------------
 SAMPLES = 499  # a prime, so that no wave fits
 PRIMES = (5, 7, 11, 13, 17, 19, 23, 29, 31, 37)  # of steps: no one wave has a zero wherever each of them looks
+FEW = (1, 2, 4, 6)  # what holds for odd n alone, or for many steps alone, is seen here
+HAIR = 1e-9  # k / (2 n) is this near to what it is meant to be, and nearer
 
 
 def fools(rate: Callable[[int, Any], Any], n: int) -> str | None:
     """What Euler's method with n and 2 n steps makes of z' = rate(n, t) from 0 to 1, in a word: "fooled" where the two
     agree and both are wrong, "right" or "near" where they are right or about to be, "seen" where they differ.
 
+    "jumps" where they differ and the rate jumps at a multiple of 1 / (2 n), so that round-off decides what they see;
     "no rate" where it gives another value when it is asked at a time again; None where nothing is written yet.
     """
     if unfinished(rate(n, 0.3)):
@@ -176,19 +186,22 @@ def fools(rate: Callable[[int, Any], Any], n: int) -> str | None:
     for asked, found in zip(times, values, strict=True):
         if any(_number(rate(n, float(t))) != value for t, value in list(zip(asked, found, strict=True))[::-7]):
             return "no rate"
+    ends = times[1][1:], values[1][1:]
     coarse, fine, exact = (float(found.mean()) for found in values)
     if abs(coarse - fine) < 1e-6:
         return "fooled" if abs(exact - fine) > 0.1 else "right"
+    if any(abs(_number(rate(n, float(t) + s * HAIR)) - v) > 0.1 for t, v in zip(*ends, strict=True) for s in (-1, 1)):
+        return "jumps"
     return "seen" if abs(exact - fine) > 0.1 else "near"
 
 
 def _number(value: Any) -> float:
-    """One number, also where it comes as an array or a list of one."""
-    if isinstance(value, float):
-        return value
-    array = numbers(value)
-    if array is None or array.size != 1:
-        raise Odd(kind(value))
+    """One finite number, also where it comes as an array or a list of one."""
+    array = np.asarray(value) if isinstance(value, float) else numbers(value)
+    if array is None or array.size != 1 or np.iscomplexobj(array):
+        raise Odd("a complex number" if array is not None and array.size == 1 else kind(value))
+    if not np.isfinite(array.item()):
+        raise Odd("nan or infinity")
     return array.item()
 
 
@@ -200,13 +213,17 @@ FOOL = Seen(
     _fooled,
     "3.8 Fool the test",
     lambda n: "fooled",
-    lambda rng: (int(rng.choice(PRIMES)),),
+    lambda rng: (int(rng.choice((*FEW, *PRIMES))),),
     [
         ("The two agree, and rightly: Euler's method is right on this field, to a tenth.", lambda n, t: 1.0),
         ("The result is wrong, but it is seen: n and 2 n steps differ, if only by little beside the error.",
          lambda n, t: 1e7 * math.sin(2 * math.pi * n * t) ** 2 + t),
         ("With 2 n steps the result is right to a tenth, and it differs from that with n.",
          lambda n, t: math.sin(math.pi * n * t) ** 2),
+        ("A rate that jumps where they look is seen: in floating point k / (2 n) is a hair off. Take a continuous one.",
+         lambda n, t: float((2 * n * t) % 1 > 0.5)),
+        ("One point left out is seen: in floating point k / (2 n) is a hair off. Take a continuous rate.",
+         lambda n, t: float((2 * n * t) % 1 > 0)),
         ("Asked twice at one time, it gives two values. A rate is a function of n and t.",
          lambda n, t: np.random.default_rng().uniform()),
         ("It fools the two for some n only: a wave of one length has zeros where they look by chance. Build it from n.",
@@ -214,7 +231,7 @@ FOOL = Seen(
     ],
     ("Euler's method sees the rate at the times k / n and k / (2 n), and nowhere else.",
      "Think of a wave that is 0 at all multiples of 1 / (2 n), and never below 0 between them."),
-    cases=4,
+    cases=12,
 )  # fmt: skip
 
 
@@ -235,9 +252,9 @@ def leak(f: Field, t: Any, z: Tensor, w: Tensor) -> Tensor:
     return torch.autograd.grad((w * f(t, z)[0]).sum(), z)[0][1].norm()
 
 
-def _gradient(f: Field, t: Any, z: Tensor, w: Tensor) -> Tensor:
+def _gradient(f: Field, t: Any, z: Tensor, w: Tensor, image: int = 0) -> Tensor:
     z = z.detach().requires_grad_()
-    return torch.autograd.grad((w * f(t, z)[0]).sum(), z)[0]
+    return torch.autograd.grad((w * f(t, z)[image]).sum(), z)[0]
 
 
 def _all_images(f: Field, t: Any, z: Tensor, w: Tensor) -> Tensor:
@@ -263,6 +280,8 @@ LEAK = Exercise(
         ("The field is asked at another time than t.", lambda f, t, z, w: leak(f, 0.0, z, w)),
         ("The weights w are missing.", lambda f, t, z, w: leak(f, t, z, torch.ones_like(w))),
         ("The field of image 0 alone is weighed, not that of all images.", _all_images),
+        ("The other way round: how the field of image 0 feels image 1.",
+         lambda f, t, z, w: _gradient(f, t, z, w, 1)[0].norm()),
         ("That is the square of the norm.", lambda f, t, z, w: leak(f, t, z, w) ** 2),
         ("That is the gradient for image 1. Its norm is asked.", lambda f, t, z, w: _gradient(f, t, z, w)[1]),
         ("That is image 1's gradient, summed. Its norm is asked.", lambda f, t, z, w: _gradient(f, t, z, w)[1].sum()),

@@ -27,8 +27,8 @@ QUESTIONS = Predictions(
                 "are over 10 % apart after one epoch",
             ),
             1,
-            "So it is on the average of ten seeds. At the tolerance 1e-2 the two gradients are not equal; small "
-            "differences add up over the batches.",
+            "So it is on the average of ten seeds. Training enlarges any difference: RK-Nets that begin a millionth "
+            "apart are over 10 % apart after five epochs as well.",
         ),
         "3.3": Number(
             "[P] has 0.41 % for the ResNet and 0.42 % for the ODE-Net. Which error has a network with nothing in the "
@@ -42,7 +42,8 @@ QUESTIONS = Predictions(
             close=0.2,
         ),
         "3.4": Choice(
-            "From 8 evaluations to 16: whose memory grows by about as much as 8 more blocks of a ResNet take?",
+            "Of three gradients, by backpropagation, by checkpoints and by the adjoint: whose memory grows, from 8 "
+            "evaluations to 16, by about as much as 8 more blocks of a ResNet take?",
             ("backpropagation's", "backpropagation's and the checkpoints'", "all three", "none"),
             0,
             "Backpropagation keeps what is inside of each evaluation; checkpoints keep one state a step; the adjoint "

@@ -24,6 +24,7 @@ SOLVERS: dict[str, dict[str, Any]] = {
     "dopri5": {"method": "dopri5", "rtol": 1e-2, "atol": 1e-2},
 }
 TOLERANCE = 1e-2  # of RK-Net and ODE-Net, in training
+MOVED = 1e-6  # by which an RK-Net's parameters were changed before a second training
 NETWORKS: dict[str, Callable[[], nn.Module]] = {
     "MLP": lambda: MLP(8, 64),
     "ResNet": lambda: ResNet(6, 16, "small"),
@@ -38,10 +39,17 @@ FINE: dict[str, Any] = {"method": "dopri5", "rtol": 1e-5, "atol": 1e-5}
 
 
 @cache
-def run(name: str, seed: int = 0) -> tuple[nn.Module, Log]:
-    """Train one of ``NETWORKS`` from this seed, once; the network and its log."""
+def run(name: str, seed: int = 0, moved: float = 0.0) -> tuple[nn.Module, Log]:
+    """Train one of ``NETWORKS`` from this seed, once; the network and its log.
+
+    moved:  each parameter begins by this much larger or smaller, relative to itself, times a standard normal number.
+    """
     torch.manual_seed(seed)
     net = NETWORKS[name]()
+    if moved:
+        with torch.no_grad():
+            for p in net.parameters():
+                p.mul_(1 + moved * torch.randn_like(p))
     return net, train(net, *digits(), SETTINGS._replace(seed=seed), progress=False)
 
 
@@ -119,3 +127,9 @@ def recorded() -> dict[str, Any]:
     seed the accuracies with each of ``SOLVERS``; and "fits", trained with -> for each seed ``fit`` of the training
     digits."""
     return records.read("small_digits")
+
+
+def moved() -> dict[str, Any]:
+    """The record of figures/small_digits.py --moved: "logs", a log for each seed of RK-Nets that began ``MOVED`` away
+    from those of ``recorded``."""
+    return records.read("small_digits_moved")

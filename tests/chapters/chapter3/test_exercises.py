@@ -7,8 +7,9 @@ import pytest
 import torch
 
 from nodelib.chapters.chapter3.exercises import EXERCISES, usable
-from nodelib.chapters.chapter3.exercises_solvers import fools
+from nodelib.chapters.chapter3.exercises_solvers import PRIMES, fools
 from nodelib.models.odenet import ConvField
+from nodelib.models.resnet import norm, parameter_count
 from nodelib.numpy_ode import odeint as numpy_odeint
 from nodelib.torch_ode import odeint
 from tests.workbook.graded import every_exercise_is_graded, graded, line
@@ -27,6 +28,7 @@ GRADED["3.1 Count"] = (
         lambda c, k: float(sum([(c + 1) * c * k * k, c, c, c] * 2) + 2 * c),
         lambda c, k: np.int64(2 * c * c * k * k + 2 * c * k * k + 8 * c),
         lambda c, k: sum(p.numel() for p in torch.nn.Conv2d(c + 1, c, k).parameters()) * 2 + 6 * c,
+        lambda c, k: 2 * parameter_count(torch.nn.Conv2d(c + 1, c, k)) + 3 * parameter_count(norm(c)),
     ],
     [
         (field_a, "array of shape"),
@@ -34,6 +36,9 @@ GRADED["3.1 Count"] = (
         (lambda c, k: 2 * (c + 1) * c * k * k + 6 * c, "2 c too few"),
         (lambda c, k: 2 * ((c + 1) * c * 9 + c) + 6 * c, "does not depend on k"),
         (lambda c, k: 4160 + 74_112, ""),
+        (lambda c, k: 2 * ((c + 1) * c * k * k + c) + 6 * min(32, c), ""),
+        (lambda c, k: 2 * ((c + 1) * c * k * k + c) + 4 * c, "2 c too few"),
+        (lambda c, k: 2 * ((c + 1) * c * k * k + c) + 4 * c + 2 * (c + 1), "2 too many"),
         (lambda c, k: 2 * ((c + 1) * c * k * k + c), "norms are missing"),
     ],
 )
@@ -53,6 +58,10 @@ GRADED["3.2 A block as a field"] = (
         (lambda block, n, t, z: (z - block(z)) * n, "sign"),
         (lambda block, n, t, z: (block(z) - z) / n, ""),
         (lambda block, n, t, z: block(z), "where the block leads"),
+        (lambda block, n, t, z: z + n * (block(z) - z), "z is in it as well"),
+        (lambda block, n, t, z: z + (block(z) - z) / n, ""),
+        (lambda block, n, t, z: n * (block(z) - z).abs(), ""),
+        (lambda block, n, t, z: n * (block(block(z)) - block(z)), ""),
         (lambda block, n, t, z: lambda t, z: block(z) - z, ""),
         (lambda block: lambda t, z: block(z) - z, "4 arguments"),
         (lambda block, n, t, z: 6 * (block(z) - z), ""),
@@ -65,6 +74,32 @@ def while_loop(field, z, n):
     while t < 1 - 1e-9:
         z = z + field(t, z) * (1 / n)
         t += 1 / n
+    return z
+
+
+def until_one(field, z, n):
+    t = 0
+    while t < 1:
+        z = z + field(t, z) / n
+        t += 1 / n
+    return z
+
+
+def at(times):
+    """Steps of Euler's method that ask the field at ``times(n)``."""
+
+    def answer(field, z, n):
+        for t in times(n):
+            z = z + field(t, z) / n
+        return z
+
+    return answer
+
+
+def rows(field, z, n):
+    z = list(z)
+    for k in range(n):
+        z = [row + slope / n for row, slope in zip(z, field(k / n, torch.stack(z)), strict=True)]
     return z
 
 
@@ -138,6 +173,9 @@ GRADED["3.3 From memory"] = (
         with_a_step_of_an_array,
         in_numpy,
         recursive,
+        rows,
+        at(lambda n: np.arange(0, 1, 1 / n)),
+        at(lambda n: torch.linspace(0, 1, n + 1)[:-1]),
         lambda field, z, n: path(field, z, n)[-1],
     ],
     [
@@ -145,6 +183,13 @@ GRADED["3.3 From memory"] = (
         (numpy_library, "Write its steps yourself"),
         (path, "where"),
         (runge_kutta, "n blocks"),
+        (until_one, "a hair below 1"),
+        (at(lambda n: np.linspace(0, 1, n)), "not at 1"),
+        (at(lambda n: np.linspace(0, 1, n + 1)), "a step past 1"),
+        (at(lambda n: (np.arange(n) + 0.5) / n), "in the middle of each step"),
+        (at(lambda n: np.arange(1, n) / n), ""),
+        (at(lambda n: (np.arange(n) / n)[::-1]), ""),
+        (lambda field, z, n: at(lambda n: np.arange(n) / n)(field, z, 1000 * n), ""),
         (lambda field, z, n: z + field(0, z), ""),
         (lambda field, z, n: [z := z + field(k, z) for k in range(n)][-1], ""),
         (lambda field, z, n: [z := z + field(0, z) / n for _ in range(n)][-1], "time 0 again"),
@@ -169,6 +214,10 @@ GRADED["3.4 Is it a difference?"] = (
         (lambda p, q, n: abs(p - q) / np.sqrt(p * (1 - p) / n), "not the first alone"),
         (lambda p, q, n: abs(p - q) / np.sqrt(p * (1 - p) + q * (1 - q)), ""),
         (lambda p, q, n: abs(p - q), ""),
+        (lambda p, q, n: abs(p - q) / np.sqrt((p * (1 - p) + q * (1 - q)) / (n - 1)), ""),
+        (lambda p, q, n: abs(p - q) / np.sqrt(abs(p * (1 - p) - q * (1 - q)) / n), "variances of independent"),
+        (lambda p, q, n: (p - q) ** 2 * n / (p * (1 - p) + q * (1 - q)), "the square"),
+        (lambda p, q, n: abs(round(n * p) - round(n * q)) / np.sqrt(n * (p * (1 - p) + q * (1 - q))), ""),
     ],
 )
 
@@ -187,6 +236,8 @@ GRADED["3.5 How deep does it fit?"] = (
     [
         ends,
         lambda d, h, limit: d[0] + (limit - h[0]) * (d[-1] - d[0]) / (h[-1] - h[0]),
+        lambda d, h, limit: d[-1] + (limit - h[-1]) * (d[-1] - d[0]) / (h[-1] - h[0]),
+        lambda d, h, limit: np.polyval(np.polyfit([h[0], h[-1]], [d[0], d[-1]], 1), limit),
         lambda d, h, limit: np.array(ends(d, h, limit)),
         lambda d, h, limit: torch.tensor(ends(d, h, limit), dtype=torch.float64),
     ],
@@ -200,6 +251,10 @@ GRADED["3.5 How deep does it fit?"] = (
         (lambda d, h, limit: (limit - h[0]) * (d[-1] - d[0]) / (h[-1] - h[0]), "not measured at depth 0"),
         (lambda d, h, limit: (limit - h[0]) * (d[-1] - d[0]) / (h[-1] - h[0]) - d[0], "sign of b"),
         (lambda d, h, limit: int(ends(d, h, limit)), "Do not round"),
+        (lambda d, h, limit: (limit - h[-1]) * (d[-1] - d[0]) / (h[-1] - h[0]), "The last pair has its depth"),
+        (lambda d, h, limit: np.interp(limit, h, d), ""),
+        (lambda d, h, limit: np.polyval(np.polyfit(h, d, 1), limit), ""),
+        (lambda d, h, limit: d[0] + (limit - h[0]) / np.mean(np.diff(h) / np.diff(d)), ""),
         (lambda d, h, limit: 1.02 * ends(d, h, limit), "times what is asked"),
         (lambda d, h, limit: ends(d, h, 8e9), "does not depend on limit"),
     ],
@@ -297,6 +352,15 @@ GRADED["3.7 Is it an ODE?"] = (
         (made_of(change, lambda coarse, fine, own: fine), ""),
         (made_of(change, lambda coarse, fine, own: fine / coarse), ""),
         (made_of(lambda coarse, fine, own: fine / coarse - 1, worse), "has a sign"),
+        (made_of(lambda coarse, fine, own: abs(fine - coarse) / own, worse), "not of the training's own"),
+        (made_of(change, lambda coarse, fine, own: fine / own - 1), "not how much more"),
+        (made_of(change, lambda coarse, fine, own: max(fine / own, torch.tensor(1.0))), ""),
+        (made_of(lambda coarse, fine, own: abs(torch.log(fine / coarse)), worse), ""),
+        (
+            lambda loss, own, n: (abs(loss(2 * n) - loss(n)).mean() / loss(n).mean(), by_sums(loss, own, n)[1]),
+            "what each image moves",
+        ),
+        (lambda loss, own, n: (by_sums(loss, own, n)[0], loss(2 * n).median() / own.median()), ""),
         (made_of(lambda coarse, fine, own: abs(fine - coarse) / fine, worse), "not with 2 n"),
         (made_of(lambda coarse, fine, own: abs(fine - coarse), worse), "is a loss"),
         (lambda loss, own, n: (by_sums(loss, own, n)[0], (loss(2 * n) / own).mean()), "mean of ratios"),
@@ -330,6 +394,10 @@ GRADED["3.8 Fool the test"] = (
         lambda n, t: torch.tensor([[pulses(n, t)]]),
         lambda n, t: int(pulses(n, t)),
         lambda n, t: np.sin(2 * np.pi * n * np.array([t])) ** 2,
+        lambda n, t: np.cos(4 * np.pi * n * t),  # 1 wherever they look, and its integral is 0
+        lambda n, t: 12 * (2 * n * t - round(2 * n * t)) ** 2,
+        lambda n, t: 48 * n**3 * t * (1 / (2 * n) - t) if t < 1 / (2 * n) else 0,
+        lambda n, t: 0.3 * np.sin(2 * np.pi * n * t) ** 2,
     ],
     [
         (lambda n, t: 1e7 * np.sin(2 * np.pi * n * t) ** 2 + t, "it is seen"),
@@ -339,6 +407,18 @@ GRADED["3.8 Fool the test"] = (
         (lambda n, t, asked=[]: len(asked.append(t) or asked) % 7919, "Asked twice"),
         (lambda n, t: np.sin(27720 * np.pi * t) ** 2, "for some n only"),
         (lambda n, t: np.sin(2 * np.pi * 360360 * t) ** 2, ""),
+        (lambda n, t: np.sin(2 * np.pi * np.prod(PRIMES) * t) ** 2, ""),
+        (lambda n, t: np.sin(2 * np.pi * n * t) ** 2 if n % 2 else 1.0, ""),
+        (lambda n, t: np.sin(np.pi * n * (n + 1) * t) ** 2, ""),
+        (lambda n, t: np.sin(2 * np.pi * n * t) ** 2 if n > 4 else 1.0, ""),
+        (lambda n, t: 0.1 * np.sin(2 * np.pi * n * t) ** 2, "and rightly"),
+        (lambda n, t: (2 * n * t) % 1, "where they look"),
+        (lambda n, t: (2 * n * t) % 1 > 0.5, "where they look"),
+        (lambda n, t: 0 if int(2 * n * t) == 2 * n * t else 1, "One point left out"),
+        (lambda n, t: np.cos(2 * np.pi * n * t), ""),
+        (lambda n, t: 1j * np.sin(2 * np.pi * n * t) ** 2, "a complex number"),
+        (lambda n, t: np.nan, "nan or infinity"),
+        (lambda n, t: 1 / np.sin(2 * np.pi * n * t) ** 2, ""),
         (lambda n, t: 1.0, "and rightly"),
         (lambda n, t: np.sin(2 * np.pi * n * t), "and rightly"),  # its integral is 0, too
         (lambda n, t: np.sin(np.pi * n * t) ** 2, "right to a tenth"),
@@ -383,12 +463,22 @@ def of_z(f, t, z, w):
 
 
 GRADED["3.9 Who sees whom"] = (
-    [by_differences, by_a_product, by_backward_of_z],
+    [
+        by_differences,
+        by_a_product,
+        by_backward_of_z,
+        lambda f, t, z, w: torch.func.grad(lambda z: (w * f(t, z)[0]).sum())(z)[1].norm(),
+        lambda f, t, z, w: (w @ torch.func.jacrev(lambda z: f(t, z)[0])(z)[:, 1]).norm(),
+    ],
     [
         (lambda f, t, z, w: of_z(f, 1e-3, z, w)[1].norm(), ""),
         (lambda f, t, z, w: of_z(f, 0, z, w)[1].norm(), "another time"),
         (lambda f, t, z, w: of_z(f, t, z, w)[0].norm(), "image 0 itself"),
         (lambda f, t, z, w: of_z(f, t, z, w).norm(), "the whole batch"),
+        (lambda f, t, z, w: of_z(lambda t, z: f(t, z)[1:], t, z, w)[0].norm(), "other way round"),
+        (lambda f, t, z, w: of_z(lambda t, z: f(t, z)[1:], t, z, w)[1].norm(), ""),
+        (lambda f, t, z, w: of_z(f, t, z, w)[1].abs().sum(), ""),
+        (lambda f, t, z, w: torch.func.jacrev(lambda z: f(t, z)[0])(z)[:, 1].norm(), "on w"),
         (lambda f, t, z, w: of_z(f, t, z, torch.ones_like(w))[1].norm(), "weights w are missing"),
         (lambda f, t, z, w: f(0, z), ""),
         (lambda f, t, z, w: torch.autograd.grad((w * f(t, z)[0]).sum(), z)[0][1].norm(), "RuntimeError"),
@@ -454,6 +544,19 @@ def test_a_rate_fools_only_if_both_solves_are_wrong_alike():
     assert fools(lambda n, t: 10 * t, 3) == "seen"
     assert fools(lambda n, t: 0.1 * t, 3) == "near"
     assert fools(lambda n, t: None, 3) is None
+
+
+def test_a_rate_that_jumps_where_eulers_method_looks_is_told_apart_from_one_that_is_seen():
+    assert fools(lambda n, t: (2 * n * t) % 1, 37) == "jumps"
+    assert fools(lambda n, t: float(t >= 0.5), 37) == "jumps"  # 37 steps do not look at 0.5, but 74 do
+    assert fools(lambda n, t: float(t >= 0.49), 7) == "near"  # its jump is where neither looks
+
+
+def test_the_steps_that_a_rate_is_tried_with_are_odd_and_even_many_and_few():
+    tried = [n for (n,) in EXERCISES["3.8"].arguments()]
+    assert min(tried) <= 4
+    assert max(tried) == max(PRIMES)
+    assert sum(n % 2 == 0 for n in tried) >= 2
 
 
 @pytest.mark.parametrize("steps", [1, 5])

@@ -13,9 +13,12 @@ from nodelib.chapters.chapter3.exercises_blocks import ode_block
 from nodelib.chapters.chapter3.questions import QUESTIONS
 from nodelib.data.digits import digits
 from nodelib.data.images import Images
+from nodelib.data.sample import mnist_sample
+from nodelib.experiments import records
 from nodelib.experiments.training import Log, error
 from nodelib.models.odenet import ODENet
 from nodelib.models.resnet import ResNet, parameter_count
+from nodelib.models.table1 import trained
 from nodelib.workbook.style import LOOKS
 
 
@@ -84,6 +87,25 @@ def test_the_record_has_ten_seeds_of_everything(record):
         np.testing.assert_allclose(own, [1 - log["test_error"][-1] for log in record["logs"][name]], atol=1e-5)
 
 
+def test_a_net_is_moved_by_so_much_before_its_training(monkeypatch):
+    monkeypatch.setattr(small, "train", lambda net, *rest, **more: None)
+    (still, _), (moved, _) = (small.run.__wrapped__("MLP", 3, by) for by in (0.0, 1e-3))
+    shifts = [(b / a - 1) / 1e-3 for a, b in zip(still.parameters(), moved.parameters(), strict=True)]
+    found = torch.cat([shift.flatten() for shift in shifts]).detach()
+    assert float(found.std()) == pytest.approx(1, abs=0.05)
+    assert float(found.mean()) == pytest.approx(0, abs=0.05)
+
+
+def test_nets_a_millionth_apart_part_as_rknet_and_odenet_do(record):
+    """Over ten seeds no difference shows between how far the two come apart in the end."""
+    moved = small.moved()
+    assert (moved["moved"], moved["seeds"], moved["settings"]) == (1e-6, record["seeds"], record["settings"])
+    last = {name: np.array([log["loss"][-1] for log in record["logs"][name]]) for name in ("RK-Net", "ODE-Net")}
+    again = np.array([log["loss"][-1] for log in moved["logs"]])
+    gaps = abs(last["ODE-Net"] / last["RK-Net"] - 1) - abs(again / last["RK-Net"] - 1)
+    assert abs(gaps.mean()) < gaps.std(ddof=1) / np.sqrt(len(gaps))
+
+
 def test_curves_show_the_record_and_the_readers_run(record):
     logs = {name: Log(seconds=[], **record["logs"][name][3]) for name in curves.NETWORK_LOOK}
     left, right = curves.training(record, logs).axes
@@ -114,6 +136,17 @@ def test_an_order_is_named_beside_its_line():
     assert ax.get_xlim() == (4, 16)
 
 
+def test_z_has_a_root_mean_square_of_one_to_within_a_factor_of_two():
+    """Beside which § 3.5 scales the adjoint."""
+    net: Any = trained("mnist_odenet_12epochs_seed0")
+    with torch.no_grad():
+        start = net.stem(mnist_sample().x)
+        for z in (start, net.body(start)):
+            assert 0.5 < float(z.square().mean().sqrt()) < 2
+
+
 def test_what_the_questions_say_is_what_is_recorded():
+    seconds = {name: row["seconds"] for name, row in records.read("table1_cost")["models"].items()}
+    assert seconds["odenet"] > max(seconds["mlp"], seconds["resnet"], seconds["rknet"])
     assert QUESTIONS.questions["3.1"].right == parameter_count(ResNet(blocks=0))
     assert QUESTIONS.questions["3.3"].right == pytest.approx(100 * np.mean(table.errors("resnet0")), abs=0.005)
