@@ -148,10 +148,10 @@ def test_memory_on_a_cuda_device(kind: str, record_property) -> None:
 # --- numpy ------------------------------------------------------------------------------------------------------------
 
 
-def test_numpys_adjoint_grows_by_less_than_5_percent_in_1000_steps(record_property) -> None:
+def test_numpys_adjoint_grows_by_less_than_2_percent_in_300_steps(record_property) -> None:
     few, many = (numpy_peak("odeint_adjoint", steps) for steps in (10, 310))
     record_property("measured", f"numpy adjoint, midpoint: {few / 1e6:.2f} MB in 10 steps, {many / 1e6:.2f} MB in 310")
-    assert many == pytest.approx(few, rel=0.05 * 300 / 990)  # what grows is the log of the steps, in proportion
+    assert many == pytest.approx(few, rel=0.02)  # what grows is the log of the steps
 
 
 @pytest.mark.parametrize(("kind", "least", "most"), [("odeint_checkpoint", 1.0, 1.02), ("odeint", 4, 100)])

@@ -8,8 +8,10 @@ the loss that a program prints.
 from functools import cache
 from typing import Any
 
+import autograd.numpy as anp
 import numpy as np
 import torch
+from autograd import grad
 from numpy.typing import NDArray
 
 from nodelib import numpy_ode
@@ -21,7 +23,7 @@ Array = NDArray[Any]
 
 TOLERANCES = (1e-2, 1e-3, 1e-4, 1e-5, 1e-6, 1e-7)
 REFERENCES = ("held", "free", "flow")
-RECORD, NETWORKS, COMPARED = "gradients_compared", 60, (1e-3, 1e-5)
+RECORD, NETWORKS, COMPARED, METHODS = "gradients_compared", 60, (1e-3, 1e-5), ("euler", "rk4")
 
 
 def computed_loss(x: Array, tolerance: float) -> float:
@@ -70,9 +72,37 @@ def paired(reference: str, tolerance: float, seeds: int = NETWORKS) -> Array:
     return np.divide(*np.array(errors))
 
 
-def recorded(reference: str, tolerance: float) -> Array:
-    """``paired`` on ``NETWORKS`` networks, at one of ``COMPARED``, as figures/gradients_compared.py measured it."""
-    return np.array(records.read(RECORD)["ratios"][reference][f"{tolerance:.0e}"])
+def recorded(reference: str, setting: float | str) -> Array:
+    """``paired`` on ``NETWORKS`` networks, at a tolerance of ``COMPARED``, or ``fixed_pair`` for "fixed" and a method of
+    ``METHODS``, on as many problems: as figures/gradients_compared.py measured them."""
+    key = setting if isinstance(setting, str) else f"{setting:.0e}"
+    return np.array(records.read(RECORD)["ratios"][reference][key])
+
+
+def fixed_pair(method: str, seed: int, steps: int = 4) -> float:
+    """OtD's error against the flow's gradient over DtO's, with ``steps`` steps from 0 to 2 on a random problem: the
+    chapter's field z' = W tanh z + b sin t and its loss, z0, W and b drawn around the chapter's."""
+    rng, t = np.random.default_rng(seed), [0.0, 2.0]
+    z = 1.2 * rng.normal(size=2)
+    W = np.array([[-0.2, 1.0], [-1.0, -0.2]]) + rng.normal(size=(2, 2)) / 2
+    b = rng.normal(size=2) / 2
+
+    def field(t: Any, z: Any, W: Any, b: Any) -> Any:
+        return anp.dot(W, anp.tanh(z)) + anp.sin(t) * b  # type: ignore[attr-defined]
+
+    def found(adjoint: bool, **settings: Any) -> Array:
+        def loss(z: Any, W: Any, b: Any) -> Any:
+            if adjoint:
+                ys = numpy_ode.odeint_adjoint(field, z, t, adjoint_params=(W, b), **settings)
+            else:
+                ys = numpy_ode.odeint(lambda t, z: field(t, z, W, b), z, t, **settings)
+            return anp.sum((ys[-1] - np.array([0.5, -0.3])) ** 2) / 2  # type: ignore[attr-defined]
+
+        return np.concatenate([np.ravel(part) for part in grad(loss, (0, 1, 2))(z, W, b)])
+
+    flow = found(False, rtol=1e-8, atol=1e-9, method="dopri8")
+    fixed = {"method": method, "options": {"step_size": 2 / steps}}
+    return float(np.divide(*(np.linalg.norm(found(way, **fixed) - flow) for way in (True, False))))
 
 
 def student(ratios: Array) -> float:

@@ -35,7 +35,7 @@ def back_from_the_end(tolerance: float, stop: float = 0.0) -> tuple[Array, Array
 
 def truth() -> tuple[Array, Array]:
     """The same from the exact path: its states are solved forwards, and the adjoint between the stored states."""
-    times = np.linspace(0.0, END, 401)
+    times = np.linspace(0.0, END, 201)
     states = odeint(lambda t, z: field(t, z, MU), START, times, rtol=1e-11, atol=1e-12)
     out = np.zeros((len(times), 5))
     out[-1] = [*states[-1], 1.0, 0.0, 0.0]
@@ -43,6 +43,6 @@ def truth() -> tuple[Array, Array]:
         ends = times[[k, k - 1]]
         out[k - 1] = [
             *states[k - 1],
-            *odeint(augmented, out[k], ends, method="rk4", options={"step_size": 5e-3})[-1][2:],
+            *odeint(augmented, out[k], ends, method="rk4", options={"step_size": 1e-2})[-1][2:],
         ]
     return times, out
