@@ -3,7 +3,8 @@
     python figures/gradients_compared.py        half a minute on one CPU core
 
 Against differences of the computed loss with free steps, and against the flow's gradient, at two tolerances of dopri5;
-and against the flow's, with four steps of two methods. The errors' ratios are kept for each. Leaves figures/records/gradients_compared.json, which chapter 2 reads.
+and against the flow's, with four steps of two methods. The errors' ratios are kept for each. Leaves
+figures/records/gradients_compared.json, which chapter 2 reads.
 """
 
 import time

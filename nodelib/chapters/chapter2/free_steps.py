@@ -73,8 +73,8 @@ def paired(reference: str, tolerance: float, seeds: int = NETWORKS) -> Array:
 
 
 def recorded(reference: str, setting: float | str) -> Array:
-    """``paired`` on ``NETWORKS`` networks, at a tolerance of ``COMPARED``, or ``fixed_pair`` for "fixed" and a method of
-    ``METHODS``, on as many problems: as figures/gradients_compared.py measured them."""
+    """``paired`` on ``NETWORKS`` networks at a tolerance of ``COMPARED``, or, for "fixed" and one of ``METHODS``,
+    ``fixed_pair`` on as many problems: as figures/gradients_compared.py measured them."""
     key = setting if isinstance(setting, str) else f"{setting:.0e}"
     return np.array(records.read(RECORD)["ratios"][reference][key])
 
@@ -102,7 +102,8 @@ def fixed_pair(method: str, seed: int, steps: int = 4) -> float:
 
     flow = found(False, rtol=1e-8, atol=1e-9, method="dopri8")
     fixed = {"method": method, "options": {"step_size": 2 / steps}}
-    return float(np.divide(*(np.linalg.norm(found(way, **fixed) - flow) for way in (True, False))))
+    otd, dto = (float(np.linalg.norm(found(way, **fixed) - flow)) for way in (True, False))
+    return otd / dto
 
 
 def student(ratios: Array) -> float:

@@ -12,7 +12,15 @@ import torch
 from nodelib import one_page
 from nodelib.chapters.chapter2 import algorithms, calculus, forms, programs, suspects
 from nodelib.chapters.chapter2.exercises import EXERCISES
-from nodelib.chapters.chapter2.free_steps import TOLERANCES, error, free_differences, paired, recorded, student
+from nodelib.chapters.chapter2.free_steps import (
+    TOLERANCES,
+    error,
+    fixed_pair,
+    free_differences,
+    paired,
+    recorded,
+    student,
+)
 from nodelib.chapters.chapter2.questions import QUESTIONS
 from nodelib.common.solution import NonFiniteState
 from nodelib.numpy_ode import odeint, odeint_adjoint
@@ -512,6 +520,7 @@ def test_pairs_are_the_adjoint_over_backpropagation():
     assert ratios[1] == pytest.approx(error("adjoint", "flow", 1e-3, 1) / error("backprop", "flow", 1e-3, 1))
     assert np.sign(student(ratios)) == np.sign(np.log(ratios).mean())
     assert recorded("flow", 1e-3)[:2] == pytest.approx(ratios, rel=1e-4)  # the record is of these very networks
+    assert recorded("fixed", "euler")[:2] == pytest.approx([fixed_pair("euler", seed) for seed in (0, 1)], rel=1e-4)
     assert recorded("free", 1e-3)[:1] == pytest.approx(paired("free", 1e-3, seeds=1), rel=1e-3)
 
 
