@@ -54,6 +54,8 @@ class Live(Generic[N]):
         self._canvas = FigureCanvasAgg(fig)
         self.error: str | None = None
         self._update()
+        if self.fig.stale:  # drawing settled something still, so that a control would wait for the whole figure again
+            self._update()
         self._view = HTML(self._html())
         for control in self.controls.values():
             control.observe(self._on_change, "value")

@@ -212,6 +212,7 @@ def test_without_arguments_it_is_the_trained_network(monkeypatch, net, record):
     monkeypatch.setattr(numbers.records, "read", {"mnist_test_time": record}.__getitem__)
     numbers.sample_digits.cache_clear()
     live: Any = other_solvers()
+    assert not live.fig.stale  # or the first control that moves would wait for the whole figure
     numbers.sample_digits.cache_clear()
     assert live.controls["image"].max == 49
     assert live.description.startswith("Figure 3.7. euler with 2 steps, 2 evaluations: ")
