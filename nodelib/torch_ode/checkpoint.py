@@ -162,6 +162,7 @@ def checkpoint_gradients(
             results = torch.cat([taken.y1, *inside, *([slope] if later else [])])
         inputs = (y, *([clock] if time_gradient else []), *carried, *params)
         a, *parts = vjp(results, inputs, torch.cat([a, *g[first:stop], *later[:1]]), look)
+        del taken, slope, inside, results  # nothing of this step is kept while the one before it is taken again
         if time_gradient:
             dt = dt + parts.pop(0)
         passed = later[1:] + [torch.zeros_like(a)] * (len(carried) - len(later[1:]))
