@@ -1,7 +1,7 @@
 """Memory against steps: the adjoint's stays, checkpoints add one state a step, backpropagation adds a graph a step.
 
 In torch every byte of every tensor is counted. In numpy the peak is that of Python's allocator, where the log of the
-steps counts as well: a fifth of a kilobyte a step, which next to a state of half a megabyte is little.
+steps counts as well: less than a kilobyte a step, which next to a state of half a megabyte is little.
 """
 
 import gc
@@ -95,6 +95,12 @@ def test_checkpoints_add_one_state_a_step(method: str, states: int, record_prope
     few, many = (torch_peak("odeint_checkpoint", method, steps) for steps in (20, 120))
     record_property("measured", f"torch checkpoints, {method}: {(many - few) / 100 / STATE:.3f} states a step")
     assert (many - few) / 100 == pytest.approx(states * STATE, rel=0.01)
+
+
+def test_a_step_is_let_go_of_before_the_one_before_it_is_taken_again() -> None:
+    one, two, three = (torch_peak("odeint_checkpoint", "rk4", steps) for steps in (1, 2, 3))
+    assert two - one < 2.5 * STATE  # one more state, and one more slope; not a second graph
+    assert three - two == pytest.approx(STATE, rel=0.1)
 
 
 @pytest.mark.parametrize(("method", "evaluations"), [("rk4", 4), ("dopri5", 6)])

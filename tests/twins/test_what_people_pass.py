@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from nodelib import numpy_ode, torch_ode
+from nodelib.common import scipy_solvers
 from nodelib.common.arguments import METHODS
 from nodelib.common.solution import AnotherFunction, StepSizeUnderflow
 from nodelib.torch_ode import odeint, odeint_adjoint, odeint_checkpoint
@@ -563,6 +564,23 @@ def test_an_interrupt_stops_every_method_at_once(twin, method):
     finally:
         signal.signal(signal.SIGINT, before)
     assert len(calls) < 60
+
+
+@each_twin
+def test_vode_is_given_no_error_of_func_again_and_again(twin, monkeypatch):
+    """It calls on after an error, thousands of times, and each time raised, the error would grow."""
+    calls, passed_on, watched = [], [], scipy_solvers.Watched.__call__
+
+    def field(t, y):
+        calls.append(t)
+        if len(calls) == 20:
+            raise LookupError("no data")
+        return twin.xp.stack([y[1], -y[0]])
+
+    monkeypatch.setattr(scipy_solvers.Watched, "__call__", lambda *args: passed_on.append(1) or watched(*args))
+    with pytest.raises(LookupError, match="no data"):
+        twin.odeint(field, twin.array([1.0, 0.0]), [0.0, 600.0], method="scipy:VODE")
+    assert len(passed_on) <= len(calls) == 20
 
 
 @each_twin
