@@ -142,16 +142,10 @@ def matching_paths(record: Mapping[str, Any], paths: Mapping[str, np.ndarray]) -
         for way, drawn in looks.items():
             runs = [run for run in record["runs"] if run["way"] == way]
             errors = np.array([list(run["euler"].values()) for run in runs])
-            axes[-1].plot(steps, np.median(errors, 0), color=drawn.colour, linestyle=drawn.line, marker=drawn.marker)
-            label(
-                axes[-1],
-                way,
-                (steps[1], float(np.median(errors, 0)[1])),
-                drawn.colour,
-                shift=(4, -9 if way == "likelihood" else 8),
-                fontsize=8.5,
-            )
-        axes[-1].set(xscale="log", yscale="log", xlabel="Euler steps", ylabel="error of x")
+            middle = np.median(errors, 0)
+            axes[-1].plot(steps, middle, color=drawn.colour, linestyle=drawn.line, marker=drawn.marker)
+            label(axes[-1], way, (steps[-1], float(middle[-1])), drawn.colour, shift=(8, 0), fontsize=8.5)
+        axes[-1].set(xscale="log", yscale="log", xlabel="Euler steps", ylabel="RMS error of x(1)")
         plain_ticks(axes[-1].xaxis, steps)
     return fig
 
@@ -167,12 +161,14 @@ def trace_cost(record: Mapping[str, Any]) -> Figure:
         for name, drawn in looks.items():
             ms = [1e3 * row["seconds"][name] for row in rows]
             left.plot(dims, ms, color=drawn.colour, linestyle=drawn.line, marker=drawn.marker)
-            label(left, name, (dims[-1], ms[-1]), drawn.colour)
+            label(left, name, (dims[-1], ms[-1]), drawn.colour, shift=(8, 0))
         left.set(xscale="log", yscale="log", xlabel="dimension D", ylabel="ms for 16 points")
         for kind, key in (("gauss", "adjoint"), ("rademacher", "checkpoint")):
             right.plot(dims, [row["deviation"][kind] for row in rows], label=kind, **look(key, points=True))
         right.plot(dims, [abs(row["trace"]) for row in rows], label="|trace|", **look("truth", points=True))
         right.set(xscale="log", yscale="log", xlabel="dimension D", ylabel="standard deviation of the estimate")
-        right.legend()
-        left.margins(x=0.25)
+        right.legend(loc="upper left")
+        for ax in (left, right):
+            ax.set_xlim(dims[0] / 1.15, dims[-1] * 1.15)
+            plain_ticks(ax.xaxis, dims[::3])
     return fig
