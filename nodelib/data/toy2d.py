@@ -117,6 +117,16 @@ class Mixture:
         log_p = self.log_prob(z)
         return -float((log_p.exp() * log_p).sum()) * area
 
+    def mixed(self, t: float) -> "Mixture":
+        """The density of (1 - t) z + t x, for x from this mixture and z standard normal, independent of each other.
+
+        t:  from 0, where it is all z, to 1, where it is all x. Raises ValueError outside of these.
+        """
+        if not 0 <= t <= 1:
+            raise ValueError(f"t must be from 0 to 1, not {t}")
+        noise = math.hypot(1 - t, t * self.noise)
+        return Mixture(t * self.nodes, self.weights, noise, lambda n, generator: t * self.centres(n, generator))
+
 
 @dataclass(frozen=True)
 class Checkerboard:

@@ -135,6 +135,26 @@ def test_a_seed_settles_the_points():
         assert make().sample(7, seeded()).dtype == torch.float32
 
 
+@pytest.mark.parametrize("t", [0.3, 0.8])
+def test_a_mixed_density_is_that_of_noise_and_points_together(t):
+    shape, z = toy2d.moons(), torch.tensor([[0.0, 0.4], [0.5, 0.0], [-0.6, 0.3]], dtype=torch.float64)
+    x = shape.sample(200_000, torch.Generator().manual_seed(0), torch.float64)
+    kernel = (-(z[:, None] - t * x).square().sum(-1) / (2 * (1 - t) ** 2)).exp() / (2 * math.pi * (1 - t) ** 2)
+    torch.testing.assert_close(shape.mixed(t).log_prob(z).exp(), kernel.mean(1), rtol=0.02, atol=0)
+    drawn_together = (1 - t) * torch.randn(x.shape, generator=torch.Generator().manual_seed(1), dtype=x.dtype) + t * x
+    own = shape.mixed(t).sample(200_000, torch.Generator().manual_seed(2), torch.float64)
+    torch.testing.assert_close(own.mean(0), drawn_together.mean(0), rtol=0, atol=0.01)
+    torch.testing.assert_close(own.T.cov(), drawn_together.T.cov(), rtol=0, atol=0.01)
+
+
+def test_a_density_mixed_with_nothing_is_either():
+    shape, z = toy2d.moons(), torch.tensor([[0.0, 0.4], [0.5, 0.0]], dtype=torch.float64)
+    torch.testing.assert_close(shape.mixed(1).log_prob(z), shape.log_prob(z))
+    torch.testing.assert_close(shape.mixed(0).log_prob(z), -z.square().sum(1) / 2 - math.log(2 * math.pi))
+    with pytest.raises(ValueError, match="t must be from 0 to 1"):
+        shape.mixed(1.1)
+
+
 def test_the_checkerboard_is_dark_where_its_points_fall():
     board = toy2d.Checkerboard()
     x = board.sample(2000, seeded(), torch.float64)

@@ -70,7 +70,7 @@ def _slopes(z: Any, w: Any, b: Any) -> Any:
 
 
 TRACE = Exercise(
-    "4.2 The trace of planar units",
+    "4.3 The trace of planar units",
     planar_trace,
     _units,
     [
@@ -108,7 +108,7 @@ def _layers(rng: np.random.Generator) -> tuple:
 
 
 FOLD = Exercise(
-    "4.3 Which layers fold?",
+    "4.2 Which layers fold?",
     which_fold,
     _layers,
     [

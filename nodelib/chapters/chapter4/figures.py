@@ -31,16 +31,17 @@ def picture(ax: Axes, log_p: Callable[[Tensor], Tensor], reach: float = 4.0, sid
     x, y = torch.meshgrid(line, line, indexing="xy")
     density = log_p(torch.stack([x, y], -1).reshape(-1, 2)).exp().reshape(side, side)
     ax.imshow(density.double().numpy(), origin="lower", extent=(-reach, reach, -reach, reach))
-    _bare(ax, reach)
+    bare(ax, reach)
 
 
 def dots(ax: Axes, x: Tensor, reach: float = 4.0) -> None:
     """Points, without ticks."""
     ax.plot(*x.detach().T.numpy(), ".", color=LOOKS["data"].colour, ms=1.5)
-    _bare(ax, reach)
+    bare(ax, reach)
 
 
-def _bare(ax: Axes, reach: float) -> None:
+def bare(ax: Axes, reach: float) -> None:
+    """An axis of the plane: [-reach, reach]², without ticks."""
     ax.set(xlim=(-reach, reach), ylim=(-reach, reach), xticks=[], yticks=[], aspect="equal")
     ax.grid(False)
 
@@ -137,7 +138,7 @@ def matching_paths(record: Mapping[str, Any], paths: Mapping[str, np.ndarray]) -
             ax.plot(z[..., 0], z[..., 1], "-", color=looks[way].colour, lw=0.7, alpha=0.8)
             ax.plot(*z[0].T, ".", color=LOOKS["data"].colour, ms=3)
             ax.plot(*z[-1].T, ".", color=INK, ms=3)
-            _bare(ax, 2.8)
+            bare(ax, 2.8)
             ax.set_title(way, fontsize=10)
         for way, drawn in looks.items():
             runs = [run for run in record["runs"] if run["way"] == way]

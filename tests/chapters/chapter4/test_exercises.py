@@ -63,7 +63,7 @@ def test_the_trace_of_planar_units():
         lambda z, w, u, b: by_einsum(z, u, w, b),
         lambda z, w, u, b: by_einsum(np.abs(z), w, u, b),
     ]
-    graded(EXERCISES["4.2"], [by_loop, by_einsum, by_autograd], wrong)
+    graded(EXERCISES["4.3"], [by_loop, by_einsum, by_autograd], wrong)
 
 
 def test_which_layers_fold():
@@ -85,7 +85,7 @@ def test_which_layers_fold():
         lambda w, u: np.sort((w * u).sum(1) < -1),
         lambda w, u: "those below -1",
     ]
-    graded(EXERCISES["4.3"], [by_slope, by_trying, lambda w, u: np.einsum("md,md->m", w, u) < -1], wrong)
+    graded(EXERCISES["4.2"], [by_slope, by_trying, lambda w, u: np.einsum("md,md->m", w, u) < -1], wrong)
 
 
 def test_how_noisy_one_product_is():
