@@ -21,8 +21,9 @@ from nodelib.data.mnist import mnist
 from nodelib.experiments import records
 from nodelib.experiments.memory import keep_freed_memory
 from nodelib.experiments.training import Settings, save_atomically, train
+from nodelib.models.checkpoints import CHECKPOINTS
 from nodelib.models.resnet import parameter_count
-from nodelib.models.table1 import CHECKPOINTS, MODELS
+from nodelib.models.table1 import MODELS
 
 STATES = Path(__file__).parent / "states"  # of unfinished runs; not in git
 

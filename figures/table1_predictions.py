@@ -18,7 +18,8 @@ import torch
 from nodelib.data.images import Images
 from nodelib.data.mnist import mnist
 from nodelib.experiments import records
-from nodelib.models.table1 import CHECKPOINTS, trained
+from nodelib.models.checkpoints import CHECKPOINTS
+from nodelib.models.table1 import trained
 
 STATE = Path(__file__).parent / "states" / "table1_predictions.json"  # not in git
 

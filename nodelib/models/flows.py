@@ -92,19 +92,21 @@ class PlanarFlow(nn.Module):
         """The z with formula(z) = (y, …), and log |det| of the map from y to z; without gradients.
 
         Each layer asks for one number a = w·z + b, the root of the increasing a + w·û tanh a - (w·y + b), which lies
-        within |w·û| of w·y + b: it is bisected.
+        within |w·û| of w·y + b: it is bisected, down to what the dtype resolves.
         """
         soft, u = self._invertible()
+        halvings = 8 - round(math.log2(torch.finfo(y.dtype).eps))
         log_det = torch.zeros_like(y[..., 0])
         for k in reversed(range(self.w.shape[-2])):
             w, s = self.w[..., k, :, None], soft[..., k, None]
             right = (y @ w)[..., 0] + self.b[..., k, None]
-            low, high = right - (s - 1).abs(), right + (s - 1).abs()
-            for _ in range(60):
-                a = (low + high) / 2
-                above = a + (s - 1) * a.tanh() > right
-                low, high = torch.where(above, low, a), torch.where(above, a, high)
-            h = ((low + high) / 2).tanh()
+            half = (s - 1).abs()
+            low = right - half
+            for _ in range(halvings):
+                a = low + half
+                low = torch.where(torch.addcmul(a, s - 1, a.tanh()) > right, low, a)
+                half = half / 2
+            h = (low + half).tanh()
             y = y - h[..., None] * u[..., k, None, :]
             log_det = log_det - _log_slope(h, s)
         return y, log_det

@@ -1,15 +1,13 @@
 """The networks of Table 1 by name, and those that were trained for it: ``figures/table1_mnist.py`` writes them."""
 
 from collections.abc import Callable
-from pathlib import Path
 
-from safetensors.torch import load_file
 from torch import nn
 
+from nodelib.models.checkpoints import parameters
 from nodelib.models.odenet import ODENet, RKNet
 from nodelib.models.resnet import MLP, ResNet
 
-CHECKPOINTS = Path(__file__).parents[2] / "figures" / "checkpoints"
 MODELS: dict[str, Callable[[], nn.Module]] = {
     "mlp": MLP,
     "resnet": ResNet,
@@ -23,10 +21,6 @@ MODELS: dict[str, Callable[[], nn.Module]] = {
 def trained(run: str) -> nn.Module:
     """The network of one run as it was after training, on the CPU: ``run`` is the name of its record, such as
     "mnist_odenet_12epochs_seed0". Raises FileNotFoundError, with the names there are."""
-    path = CHECKPOINTS / f"{run}.safetensors"
-    if not path.exists():
-        there = ", ".join(sorted(p.stem for p in CHECKPOINTS.glob("*.safetensors")))
-        raise FileNotFoundError(f"no parameters of {run!r} in {CHECKPOINTS}; there are: {there}")
     model = MODELS[run.split("_")[1]]()
-    model.load_state_dict(load_file(path))
+    model.load_state_dict(parameters(run))
     return model

@@ -252,6 +252,17 @@ def test_planar_layers_are_invertible_whatever_their_weights():
     assert (forward + log_det).abs().max() < 1e-5
 
 
+def test_the_inverse_is_as_good_as_the_dtype():
+    """On a layer that moves its points far, so that the interval to be halved is long."""
+    flow, y = PlanarFlow(1), 3 * double(500, 2)
+    with torch.no_grad():
+        flow.w.fill_(5.0), flow.u.fill_(20.0), flow.b.zero_()
+    single = flow.inverse(y.float())[0]
+    exact = flow.double().inverse(y)[0]
+    assert (flow.formula(exact)[0] - y).abs().max() < 2e-12
+    assert (single - exact).abs().max() < 5e-6
+
+
 def test_in_float32_a_layer_at_its_limit_has_a_finite_density():
     flow = PlanarFlow(1)
     with torch.no_grad():

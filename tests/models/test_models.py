@@ -8,7 +8,7 @@ import torch
 from safetensors.torch import save_file
 from torch.nn import functional as F
 
-from nodelib.models import table1
+from nodelib.models import checkpoints, table1
 from nodelib.models.odenet import ConvField, ODEBlock, ODENet, RKNet, TimeConv
 from nodelib.models.resnet import MLP, ResBlock, ResNet, norm, parameter_count, stem
 
@@ -194,7 +194,7 @@ def test_evaluations_are_counted_forward_and_backward():
 
 
 def test_a_trained_network_is_loaded_by_the_name_of_its_record(tmp_path, monkeypatch):
-    monkeypatch.setattr(table1, "CHECKPOINTS", tmp_path)
+    monkeypatch.setattr(checkpoints, "CHECKPOINTS", tmp_path)
     model = table1.MODELS["resnet0"]()
     save_file(model.state_dict(), tmp_path / "mnist_resnet0_2epochs_seed1.safetensors")
     loaded = table1.trained("mnist_resnet0_2epochs_seed1")

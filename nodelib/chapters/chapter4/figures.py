@@ -13,6 +13,8 @@ from nodelib.data.toy2d import POTENTIALS, SHAPES, potential
 from nodelib.models.flows import one_of
 from nodelib.workbook.style import INK, LOOKS, Look, book, label, look, plain_ticks
 
+from .numbers import on_plane, plane
+
 SHARES = (0.05, 0.2, 0.4, 0.6, 0.8, 1.0)
 # A continuous flow is an ODE-Net's look, a stack of layers a residual network's, wherever the book draws them.
 FLOW_LOOK = {
@@ -22,15 +24,19 @@ FLOW_LOOK = {
     "timed": Look(LOOKS["odenet"].colour, "--", "o"),
 }
 FLOW_NAME = {"gated": "CNF, gated units", "cnf": "CNF", "planar": "planar flow", "timed": "CNF, all weights in t"}
+WAY_LOOK = {"likelihood": LOOKS["odenet"], "independent": LOOKS["rk4"], "optimal": LOOKS["adjoint"]}
+WAY_NAME = {
+    "likelihood": "maximum likelihood",
+    "independent": "flow matching, independent pairs",
+    "optimal": "flow matching, optimal pairs",
+}
 
 
 @torch.no_grad()
 def picture(ax: Axes, log_p: Callable[[Tensor], Tensor], reach: float = 4.0, side: int = 120) -> None:
     """exp(log_p) over [-reach, reach]² as an image without ticks, dark where it is zero."""
-    line = torch.linspace(-reach, reach, side)
-    x, y = torch.meshgrid(line, line, indexing="xy")
-    density = log_p(torch.stack([x, y], -1).reshape(-1, 2)).exp().reshape(side, side)
-    ax.imshow(density.double().numpy(), origin="lower", extent=(-reach, reach, -reach, reach))
+    density = on_plane(log_p(plane(reach, side)).exp())
+    ax.imshow(density, origin="lower", extent=(-reach, reach, -reach, reach))
     bare(ax, reach)
 
 
@@ -41,7 +47,7 @@ def dots(ax: Axes, x: Tensor, reach: float = 4.0) -> None:
 
 
 def bare(ax: Axes, reach: float) -> None:
-    """An axis of the plane: [-reach, reach]², without ticks."""
+    """[-reach, reach]² without ticks, as wide as high."""
     ax.set(xlim=(-reach, reach), ylim=(-reach, reach), xticks=[], yticks=[], aspect="equal")
     ax.grid(False)
 
@@ -129,18 +135,17 @@ def part_of(model: Any, share: float) -> tuple[Any, tuple[float, ...]]:
 
 def matching_paths(record: Mapping[str, Any], paths: Mapping[str, np.ndarray]) -> Figure:
     """Paths (times, points, 2) of each way of training, and the error of a few Euler steps on each."""
-    looks = {"likelihood": LOOKS["odenet"], "independent": LOOKS["rk4"], "optimal": LOOKS["adjoint"]}
     with book():
         fig = Figure(figsize=(8.0, 2.6))
         axes = fig.subplots(1, 1 + len(paths), width_ratios=[1] * len(paths) + [1.25])
         steps = list(map(int, record["runs"][0]["euler"]))
         for ax, (way, z) in zip(axes, paths.items(), strict=False):
-            ax.plot(z[..., 0], z[..., 1], "-", color=looks[way].colour, lw=0.7, alpha=0.8)
+            ax.plot(z[..., 0], z[..., 1], "-", color=WAY_LOOK[way].colour, lw=0.7, alpha=0.8)
             ax.plot(*z[0].T, ".", color=LOOKS["data"].colour, ms=3)
             ax.plot(*z[-1].T, ".", color=INK, ms=3)
             bare(ax, 2.8)
             ax.set_title(way, fontsize=10)
-        for way, drawn in looks.items():
+        for way, drawn in WAY_LOOK.items():
             runs = [run for run in record["runs"] if run["way"] == way]
             errors = np.array([list(run["euler"].values()) for run in runs])
             middle = np.median(errors, 0)
