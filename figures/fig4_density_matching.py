@@ -23,8 +23,9 @@ from safetensors.torch import load_file
 
 from nodelib.data.toy2d import POTENTIALS, floor_of
 from nodelib.experiments import records
-from nodelib.experiments.flows import Adam, Matching, Settings, finished, matching_losses, normal, train
+from nodelib.experiments.flows import Matching, matching_losses, normal
 from nodelib.experiments.fused import FusedRMSprop, compiler
+from nodelib.experiments.optimize import Adam, Settings, finished, train
 from nodelib.experiments.training import save_atomically
 from nodelib.models.flow_fields import GatedField, TimedField
 from nodelib.models.flows import CNF, PlanarFlow

@@ -21,7 +21,8 @@ from torch import Tensor
 
 from nodelib.data.toy2d import SHAPES
 from nodelib.experiments import records
-from nodelib.experiments.flows import Adam, Settings, chosen_from, held_out, train, unlikelihood
+from nodelib.experiments.flows import chosen_from, held_out, unlikelihood
+from nodelib.experiments.optimize import Adam, Settings, train
 from nodelib.experiments.training import save_atomically
 from nodelib.models.flow_fields import GatedField
 from nodelib.models.flows import CNF, PlanarFlow

@@ -20,16 +20,8 @@ from torch import Tensor
 
 from nodelib.data.toy2d import moons
 from nodelib.experiments import records
-from nodelib.experiments.flows import (
-    Adam,
-    Settings,
-    chosen_from,
-    flow_matching,
-    held_out,
-    pairs_of,
-    train,
-    unlikelihood,
-)
+from nodelib.experiments.flows import chosen_from, flow_matching, held_out, pairs_of, unlikelihood
+from nodelib.experiments.optimize import Adam, Settings, train
 from nodelib.experiments.training import save_atomically
 from nodelib.models.flow_fields import FreeField
 from nodelib.models.flows import CNF, base_log_prob

@@ -24,7 +24,8 @@ from torch import Tensor
 from nodelib.common.solution import MaxStepsReached
 from nodelib.data.toy2d import moons
 from nodelib.experiments import records
-from nodelib.experiments.flows import Adam, Settings, flow_matching, pairs_of, train
+from nodelib.experiments.flows import flow_matching, pairs_of
+from nodelib.experiments.optimize import Adam, Settings, train
 from nodelib.models.flow_fields import NOISES, FreeField
 from nodelib.models.flows import CNF, base_log_prob
 from nodelib.torch_ode import solve

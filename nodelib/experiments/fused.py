@@ -4,15 +4,13 @@ Half a million iterations of a small model are half a million times the overhead
 call; on a GPU a hundred of them are one graph.
 """
 
-from collections.abc import Callable
-from typing import Any
-
 import torch
 from torch import Tensor, nn
 from torch.utils._triton import has_triton
 
+from nodelib.experiments.optimize import Loss
+
 Tensors = dict[str, Tensor]
-Loss = Callable[[Any, Tensor], Tensor]  # (model, batch) -> the loss of each model, (models,) or ()
 
 
 def compiler(device: str) -> bool:

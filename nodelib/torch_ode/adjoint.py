@@ -159,13 +159,15 @@ def adjoint_gradients(
 
     def augmented(s: Tensor, state: Tensor, out: Tensor | None = None) -> Tensor:
         """d/ds [z, a, dL/dθ] = [f, -a ∂f/∂z, -a ∂f/∂θ], from one evaluation of f and one product with its Jacobian."""
+        z, v = (form.parts(form.unflatten(x)) for x in (state[:n].detach(), -state[n : 2 * n]))
         with torch.enable_grad():
-            z = state[:n].detach().requires_grad_()
-            f = form.flatten(func(s, form.unflatten(z)))
+            z = [part.detach().requires_grad_() for part in z]  # apart, so that no graph has to split and join them
+            f = form.parts(func(s, form.whole(z)))
             if look and look.strangers is None:
-                look.meet(f, (z,))
-            product, *products = vjp(f, (z, *params), -state[n : 2 * n], look)
-        return torch.cat([f.detach(), product, *theta.flatten(products)], out=out)
+                look.meet(form.flatten(form.whole(f)), z)
+            products = vjp(f, (*z, *params), v, look)
+        slopes = [x.detach().reshape(-1) for x in (*f, *products[: len(z)])]
+        return torch.cat([*slopes, *theta.flatten(products[len(z) :])], out=out)
 
     times, settings = t.detach().double().tolist(), {**settings, "options": options}
     a, theta = g[-1], ParamForm(params, ys)
@@ -200,11 +202,15 @@ def adjoint_gradients(
     return a, None if dt is None else dt.to(t), theta.unflatten(dparams)
 
 
-def vjp(f: Tensor, inputs: Sequence[Tensor], v: Tensor, look: Look | None = None) -> list[Tensor]:
-    """v ∂f/∂x for each input x, zero where f does not depend on it. The last are the parameters, as ``look`` notes."""
-    # retain_graph: what func shares with its surroundings, as cached weights, is needed at the next evaluation too
-    known = torch.autograd.grad(f, inputs, v, retain_graph=True, allow_unused=True) if f.requires_grad else None
-    found = known or [None] * len(inputs)
+def vjp(f: Sequence[Tensor], inputs: Sequence[Tensor], v: Sequence[Tensor], look: Look | None = None) -> list[Tensor]:
+    """v ∂f/∂x, summed over the parts of f and v, for each input x, zero where f does not depend on it. The last are the
+    parameters, as ``look`` notes."""
+    pairs = [(part, weight) for part, weight in zip(f, v, strict=True) if part.requires_grad]
+    found: Sequence[Tensor | None] = [None] * len(inputs)
+    if pairs:
+        # retain_graph: what func shares with its surroundings, as cached weights, is needed at the next evaluation too
+        parts, weights = zip(*pairs, strict=True)
+        found = torch.autograd.grad(parts, inputs, weights, retain_graph=True, allow_unused=True)
     if look and look.missing:
         products = found[len(found) - len(look.params) :]
         look.missing -= {i for i, product in enumerate(products) if product is not None}

@@ -161,7 +161,7 @@ def checkpoint_gradients(
             inside = (y for _, part in outputs(new, [taken], first) for y in part)
             results = torch.cat([taken.y1, *inside, *([slope] if later else [])])
         inputs = (y, *([clock] if time_gradient else []), *carried, *params)
-        a, *parts = vjp(results, inputs, torch.cat([a, *g[first:stop], *later[:1]]), look)
+        a, *parts = vjp((results,), inputs, (torch.cat([a, *g[first:stop], *later[:1]]),), look)
         del taken, slope, inside, results  # nothing of this step is kept while the one before it is taken again
         if time_gradient:
             dt = dt + parts.pop(0)

@@ -23,14 +23,25 @@ class Form:
 
     def flatten(self, y: Any) -> Tensor:
         """The state as one vector."""
-        return torch.cat([part.reshape(-1) for part in y]) if self.is_tuple else y.reshape(-1)
+        if not self.is_tuple:
+            return y.reshape(-1)
+        return torch.cat([part if part.ndim == 1 else part.reshape(-1) for part in y])  # each reshape is a node, too
 
     def unflatten(self, y: Tensor) -> Any:
         """The state from a vector (n,), or states from vectors (…, n)."""
+        lead = y.shape[:-1]
         if not self.is_tuple:
-            return y.view(y.shape[:-1] + self.shapes[0])
-        parts = y.split(self.sizes, dim=-1)
-        return self.make(part.reshape(y.shape[:-1] + shape) for part, shape in zip(parts, self.shapes, strict=True))
+            return y.view(lead + self.shapes[0])
+        pairs = zip(y.split_with_sizes(self.sizes, -1), self.shapes, strict=True)
+        return self.make([part if len(shape) == 1 else part.reshape(lead + shape) for part, shape in pairs])
+
+    def parts(self, y: Any) -> tuple[Tensor, ...]:
+        """The tensors that a state consists of."""
+        return tuple(y) if self.is_tuple else (y,)
+
+    def whole(self, parts: Iterable[Tensor]) -> Any:
+        """The state of these tensors."""
+        return self.make(parts) if self.is_tuple else next(iter(parts))
 
 
 class ParamForm:
