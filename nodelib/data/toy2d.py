@@ -201,6 +201,13 @@ def eight_gaussians(noise: float = 0.2, radius: float = 2.0) -> Mixture:
     return _around(radius * _on_circle(torch.arange(8, dtype=torch.float64) * math.pi / 4), noise)
 
 
+def two_gaussians(noise: float = 0.3, distance: float = 1.2) -> Mixture:
+    """Two Gaussians, ``distance`` left and right of the origin."""
+    _positive("noise", noise)
+    _positive("distance", distance)
+    return _around(torch.tensor([[-distance, 0.0], [distance, 0.0]], dtype=torch.float64), noise)
+
+
 SHAPES: dict[str, Callable[[], Shape]] = {
     "circles": circles,
     "moons": moons,

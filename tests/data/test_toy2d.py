@@ -106,9 +106,16 @@ def test_entropy_of_moons_with_half_the_noise():
 
 
 def test_entropy_of_gaussians_far_apart():
-    """log 8 for the choice, and that of one Gaussian."""
-    shape = toy2d.eight_gaussians(noise=0.05)
-    assert shape.entropy == pytest.approx(math.log(8) + math.log(2 * math.pi * math.e * 0.05**2), abs=1e-6)
+    """The choice's, and that of one Gaussian."""
+    for k, shape in ((8, toy2d.eight_gaussians(noise=0.05)), (2, toy2d.two_gaussians(noise=0.05))):
+        assert shape.entropy == pytest.approx(math.log(k) + math.log(2 * math.pi * math.e * 0.05**2), abs=1e-6)
+
+
+def test_two_gaussians_stand_left_and_right():
+    x = toy2d.two_gaussians(0.1, 2.0).sample(1000, seeded(), torch.float64)
+    assert (x[:, 0].abs() - 2).abs().max() < 0.5
+    assert x[:, 1].abs().max() < 0.5
+    assert x.mean(0).abs().max() < 0.3
 
 
 @pytest.mark.parametrize("name", ["circles", "moons", "spirals"])

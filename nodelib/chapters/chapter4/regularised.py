@@ -1,0 +1,60 @@
+"""A picture of what a price on kinetic energy buys, and what it costs."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from nodelib.workbook.style import INK, LOOKS, Look, book, label
+
+FLOW = LOOKS["odenet"]
+# Another tolerance is the same method with another line.
+TOLERANCES = {"1e-05": ("at 1e-5", FLOW), "0.001": ("at 1e-3", Look(FLOW.colour, "--", "o"))}
+
+
+def regularised(record: Mapping[str, Any], paths: Mapping[float, np.ndarray], steps: int = 4) -> Figure:
+    """Paths (times, points, 2) at two weights; and against the weight, the mean over seeds as a line and each seed as
+    a point: the error of Euler's method with ``steps`` steps, nats above the entropy, evaluations and energy."""
+    runs = record["runs"]
+    with book():
+        fig = Figure(figsize=(8.8, 5.0))
+        (*ways, euler), (nats, evaluations, energy) = fig.subplots(2, 3)
+        for ax, (weight, z) in zip(ways, paths.items(), strict=True):
+            _paths(ax, z, f"weight {weight:g}")
+        over_seeds(euler, runs, [[each[str(steps)] for each in run["euler"]] for run in runs])
+        euler.set(ylabel=f"RMS error, {steps} Euler steps", ylim=(0, None))
+        over_seeds(nats, runs, [[each - record["test_entropy"] for each in run["nats"]] for run in runs])
+        nats.set(ylabel="nats above the entropy", ylim=(0, None))
+        for tol, (name, drawn) in TOLERANCES.items():
+            each = [[nfe[tol] for nfe in run["nfe"]] for run in runs]
+            over_seeds(evaluations, runs, each, drawn)
+            label(evaluations, name, (len(runs) - 1, float(np.mean(each[-1]))), drawn.colour, shift=(-4, 12))
+        evaluations.set(ylabel="evaluations", ylim=(0, None))
+        over_seeds(energy, runs, [run["energy"] for run in runs])
+        least = float(np.mean(list(record["least_energy"].values())[-1]))
+        energy.axhline(least, color=INK, lw=1)
+        label(energy, "W₂²", (0, least), shift=(0, -8))
+        energy.set(ylabel="kinetic energy", ylim=(0, None))
+    return fig
+
+
+def _paths(ax: Axes, z: np.ndarray, title: str) -> None:
+    ax.plot(z[..., 0], z[..., 1], "-", color=FLOW.colour, lw=0.7, alpha=0.8)
+    ax.plot(*z[0].T, ".", color=LOOKS["data"].colour, ms=3)
+    ax.plot(*z[-1].T, ".", color=INK, ms=3)
+    ax.set(xlim=(-2.8, 2.8), ylim=(-2.4, 2.4), xticks=[], yticks=[], aspect="equal")
+    ax.set_title(title, fontsize=10)
+    ax.grid(False)
+
+
+def over_seeds(
+    ax: Axes, runs: Sequence[Mapping[str, Any]], each: Sequence[Sequence[float]], drawn: Look = FLOW
+) -> None:
+    """Values of each weight's seeds; the weights stand at equal distances, since 0 has no logarithm."""
+    ax.plot(range(len(runs)), [np.mean(values) for values in each], color=drawn.colour, linestyle=drawn.line)
+    for place, values in enumerate(each):
+        ax.plot([place] * len(values), values, drawn.marker, color=drawn.colour, ms=3)
+    ax.set_xticks(range(len(runs)), [f"{run['weight']:g}" for run in runs])
+    ax.set_xlabel("weight of the energy")
