@@ -12,6 +12,7 @@ from nodelib.models.flows import CNF, base_log_prob
 from nodelib.workbook.style import INK, LOOKS, PURPLE, book, label, look, plain_ticks
 
 from .figures import bare, picture
+from .numbers import on_plane, plane
 
 
 class Map(NamedTuple):
@@ -49,25 +50,22 @@ def one_dimension(maps: Sequence[Map], draws: int = 100_000) -> Figure:
 
 
 @torch.no_grad()
-def on_grid(model: CNF, t: float, reach: float = 3.8, side: int = 100) -> tuple[Tensor, float]:
+def on_grid(model: CNF, t: float, reach: float = 3.8, side: int = 100) -> tuple[np.ndarray, float]:
     """The model's density at time t on a grid over [-reach, reach]², (side, side) with x along its rows, and its
     integral over that square, by the trapezoidal rule."""
-    line = torch.linspace(-reach, reach, side)
-    x, y = torch.meshgrid(line, line, indexing="xy")
-    points = torch.stack([x, y], -1).reshape(-1, 2)
-    log_p = model.pull(points, t)[1] if t > 0 else base_log_prob(points)
-    density = log_p.exp().reshape(side, side)
-    return density, float(torch.trapezoid(torch.trapezoid(density.double(), line.double()), line.double()))
+    points, line = plane(reach, side), np.linspace(-reach, reach, side)
+    density = on_plane((model.pull(points, t)[1] if t > 0 else base_log_prob(points)).exp())
+    return density, float(np.trapezoid(np.trapezoid(density, line), line))
 
 
-def carried(densities: Mapping[float, Tensor], reach: float = 3.8, shown: float = 2.8) -> Figure:
+def carried(densities: Mapping[float, np.ndarray], reach: float = 3.8, shown: float = 2.8) -> Figure:
     """Densities of ``on_grid`` by their times, side by side; brightness goes with the square root, on one scale."""
     brightest = max(float(density.max()) for density in densities.values())
     with book():
         fig = Figure(figsize=(8.6, 1.75))
         for ax, (t, density) in zip(fig.subplots(1, len(densities)), densities.items(), strict=True):
             extent = (-reach, reach, -reach, reach)
-            ax.imshow(density.numpy() ** 0.5, origin="lower", extent=extent, vmin=0, vmax=brightest**0.5)
+            ax.imshow(density**0.5, origin="lower", extent=extent, vmin=0, vmax=brightest**0.5)
             bare(ax, shown)
             ax.set_title(f"t = {t:g}", fontsize=10)
     return fig

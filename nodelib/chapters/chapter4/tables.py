@@ -8,7 +8,7 @@ import numpy as np
 
 from nodelib.workbook.table import Table
 
-from .figures import FLOW_NAME
+from .figures import FLOW_NAME, WAY_NAME
 
 Record = Mapping[str, Any]
 
@@ -59,13 +59,10 @@ def likelihood_table(record: Record) -> Table:
     return Table(("", "", "rate, scale", "iterations", "nats above entropy", "each seed"), rows)
 
 
-WAY = {"likelihood": "maximum likelihood", "independent": "independent pairs", "optimal": "optimal pairs"}
-
-
 def matching_table(record: Record) -> Table:
     """Three ways to train one network in equal time: the mean over seeds, and the range of the nats."""
     rows = []
-    for way, name in WAY.items():
+    for way, name in WAY_NAME.items():
         runs = [run for run in record["runs"] if run["way"] == way]
         above = [run["nats"] - record["test_entropy"] for run in runs]
         nfe = ", ".join(f"{mean(run['nfe'][tol] for run in runs):.0f}" for tol in runs[0]["nfe"])
