@@ -17,10 +17,10 @@ from nodelib.models.flows import CNF
 def test_images_are_decades_cut_off_below():
     """log₁₀ p is -2 |x₁|: zero in the middle, and at the edges, where it is -7.2, above the lowest."""
     ax = Figure().subplots()
-    topology.decades(ax, lambda x: -2 * math.log(10) * x[:, 0].abs(), side=73)
+    topology.decades(ax, lambda x: -2 * math.log(10) * x[:, 0].abs(), side=73, reach=(3.6, 2.4))
     image = np.asarray(ax.images[0].get_array())
     assert image[5, [0, 36, 72]] == pytest.approx([-7.2, 0, -7.2], abs=1e-5)
-    topology.decades(ax, lambda x: -4 * math.log(10) * x[:, 1].abs(), side=73)
+    topology.decades(ax, lambda x: -4 * math.log(10) * x[:, 1].abs(), side=73, reach=(3.6, 2.4))
     assert np.asarray(ax.images[1].get_array())[[0, 36], 5] == pytest.approx([topology.LOWEST, 0], abs=1e-5)
 
 
