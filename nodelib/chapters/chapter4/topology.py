@@ -27,20 +27,19 @@ def bridges(record: Mapping[str, Any], models: Mapping[int, Any], side: int = 12
     """
     rows = {row["ratio"]: row for row in record["runs"]}
     with book():
-        fig = Figure(figsize=(8.8, 4.0))
-        width = [1] * len(models) + [1.35]
-        axes = fig.subplots(2, 1 + len(models), width_ratios=width)
+        fig = Figure(figsize=(8.8, 3.4))
+        axes = fig.subplots(2, 1 + len(models), width_ratios=[1] * len(models) + [1.15])
         for column, (ratio, many) in enumerate(models.items()):
             row = rows[ratio]
             target = two_gaussians(record["noise"], row["distance"])
             one = one_of(many, middle(row["saddle"]))
             decades(axes[0, column], target.log_prob, side)
-            image = decades(axes[1, column], lambda x, one=one: one.pull(x)[1], side)
+            decades(axes[1, column], lambda x, one=one: one.pull(x)[1], side)
             axes[0, column].set_title(f"a = {ratio} σ", fontsize=10)
         axes[0, 0].set_ylabel("target", fontsize=9.5)
         axes[1, 0].set_ylabel("flow", fontsize=9.5)
-        bar = fig.colorbar(image, ax=axes[:, : len(models)], location="bottom", shrink=0.6, aspect=40)  # type: ignore[reportPossiblyUnboundVariable]
-        bar.set_label("log₁₀ of the density; dark: this or less", fontsize=9)
+        bar = fig.colorbar(axes[0, 0].images[0], ax=axes[:, : len(models)], aspect=30)
+        bar.set_label("log₁₀ p; dark: this or less", fontsize=9)
         _heights(axes[0, -1], rows)
         _evaluations(axes[1, -1], rows)
     return fig
@@ -51,7 +50,7 @@ def middle(values: list[float]) -> int:
     return int(np.argsort(values)[len(values) // 2])
 
 
-def decades(ax: Axes, log_p: Any, side: int, reach: tuple[float, float] = (3.6, 2.4)) -> Any:
+def decades(ax: Axes, log_p: Any, side: int, reach: tuple[float, float] = (4.2, 3.0)) -> None:
     """log₁₀ p over ±reach as an image without ticks, cut off at ``LOWEST``."""
     x1, x2 = (torch.linspace(-r, r, side) for r in reach)
     x = torch.stack(torch.meshgrid(x1, x2, indexing="xy"), -1)
@@ -59,7 +58,7 @@ def decades(ax: Axes, log_p: Any, side: int, reach: tuple[float, float] = (3.6, 
     extent = (-reach[0], reach[0], -reach[1], reach[1])
     ax.set(xticks=[], yticks=[])
     ax.grid(False)
-    return ax.imshow(height.clamp_min(LOWEST).numpy(), origin="lower", extent=extent, vmin=LOWEST, vmax=0)
+    ax.imshow(height.clamp_min(LOWEST).numpy(), origin="lower", extent=extent, vmin=LOWEST, vmax=0)
 
 
 def _heights(ax: Axes, rows: Mapping[int, Mapping[str, Any]]) -> None:
@@ -71,13 +70,13 @@ def _heights(ax: Axes, rows: Mapping[int, Mapping[str, Any]]) -> None:
     label(
         ax, "flow, ten seeds", (ratios[-1], np.median(rows[ratios[-1]]["saddle"]) / LOG10), drawn.colour, shift=(-4, 14)
     )
-    ax.set(ylabel="log₁₀ p at the pass")
+    ax.set(ylabel="log₁₀ p at pass")
     plain_ticks(ax.xaxis, ratios)
 
 
 def _evaluations(ax: Axes, rows: Mapping[int, Mapping[str, Any]]) -> None:
     _seeds(ax, {ratio: row["nfe"] for ratio, row in rows.items()})
-    ax.set(xlabel="a / σ", ylabel="evaluations at 1e-5")
+    ax.set(xlabel="a / σ", ylabel="evaluations, 1e-5")
     ax.set_ylim(0, 1.1 * max(max(row["nfe"]) for row in rows.values()))
     plain_ticks(ax.xaxis, list(rows))
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from nodelib.chapters.chapter4.regularised import regularised
+from nodelib.experiments import records
 
 
 def test_panels_are_the_records_numbers():
@@ -28,3 +29,25 @@ def test_panels_are_the_records_numbers():
     assert evaluations.lines[3].get_ydata() == pytest.approx([23, 23])  # at 1e-3
     assert [tick.get_text() for tick in nats.get_xticklabels()] == ["0", "0.1"]
     assert energy.lines[-1].get_ydata() == pytest.approx([0.7, 0.7])  # of the largest samples
+
+
+def paired(run, without, of) -> tuple[float, float]:
+    """Mean and standard error, over the seeds, of the difference to weight 0."""
+    differences = np.array(of(run)) - of(without)
+    return float(differences.mean()), float(differences.std(ddof=1) / len(differences) ** 0.5)
+
+
+def test_what_the_record_says_of_the_price():
+    """Fewer evaluations at 1e-5 from the first weight on; from 0.1 on, nats are lost at every seed."""
+    without, *runs = records.read("regularised_flows")["runs"]
+    assert without["weight"] == 0
+    for run in runs:
+        mean, error = paired(run, without, lambda row: [nfe["1e-05"] for nfe in row["nfe"]])
+        assert mean + 3 * error < 0
+        if run["weight"] >= 0.1:
+            assert min(np.array(run["nats"]) - without["nats"]) > 0
+    mean, error = paired(runs[0], without, lambda row: row["nats"])
+    assert abs(mean) < 3 * error
+    assert mean + 2 * error < 0.01
+    energies = [np.mean(run["energy"]) for run in (without, *runs)]
+    assert energies == sorted(energies, reverse=True)
