@@ -64,9 +64,9 @@ def over_seeds(
     name: str | None = None,
 ) -> None:
     """Values of each weight's seeds; the weights stand at equal distances, since 0 has no logarithm."""
-    inside = {"markerfacecolor": drawn.colour if drawn.line == "-" else "white"}
+    inside = drawn.colour if drawn.line == "-" else "white"
     ax.plot(range(len(runs)), list(map(np.mean, each)), color=drawn.colour, linestyle=drawn.line, label=name)
     for place, values in enumerate(each):
-        ax.plot([place] * len(values), values, drawn.marker, color=drawn.colour, ms=3.5, **inside)
+        ax.plot([place] * len(values), values, drawn.marker, color=drawn.colour, ms=3.5, markerfacecolor=inside)
     ax.set_xticks(range(len(runs)), [f"{run['weight']:g}" for run in runs])
     ax.set_xlabel("weight of the energy")
