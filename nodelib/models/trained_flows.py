@@ -11,7 +11,8 @@ def trained_flow(name: str, rtol: float = 1e-5) -> Any:
     """The flow ``figures/checkpoints/NAME.safetensors``, on the CPU; a ``CNF`` is solved to ``rtol``, absolute as well.
 
     The names are "fig4_PART_FLOW_SIZE", nine models side by side (three seeds of U1, of U2, of U3), "fig5_FLOW_SHAPE",
-    three seeds side by side, and "flow_matching_WAY_SEED", one. Raises FileNotFoundError, with the names there are.
+    three seeds, "bridge_RATIO" and "regularised_flows_WEIGHT", ten seeds, and "flow_matching_WAY_SEED", one. Raises
+    FileNotFoundError, with the names there are.
     """
     state = parameters(name)
     model = _empty(name, {"rtol": rtol, "atol": rtol})
@@ -19,11 +20,13 @@ def trained_flow(name: str, rtol: float = 1e-5) -> Any:
     return model
 
 
-def _empty(name: str, settings: dict[str, float]) -> Any:
+def _empty(name: str, settings: dict[str, Any]) -> Any:
     if name.startswith("flow_matching_"):
         return CNF(FreeField(64), **settings)
     if name.startswith("fig5_planar_"):
         return PlanarFlow(64, models=3, towards="base")
+    if name.startswith(("bridge_", "regularised_flows_")):
+        return CNF(GatedField(64, models=10), **settings)
     if name.startswith("fig5_"):
         return CNF(GatedField(64, models=3), **settings)
     _, _, flow, size = name.split("_")

@@ -18,6 +18,8 @@ from nodelib.models.trained_flows import trained_flow
         ("fig4_equal_timed_2", lambda: CNF(TimedField(2, models=9))),
         ("fig5_planar_moons", lambda: PlanarFlow(64, models=3, towards="base")),
         ("fig5_cnf_circles", lambda: CNF(GatedField(64, models=3))),
+        ("bridge_6", lambda: CNF(GatedField(64, models=10))),
+        ("regularised_flows_0.1", lambda: CNF(GatedField(64, models=10))),
         ("flow_matching_optimal_1", lambda: CNF(FreeField(64))),
     ],
 )

@@ -8,13 +8,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from nodelib.data.toy2d import Shape, potential
 from nodelib.experiments import records
-from nodelib.models.checkpoints import parameters
-from nodelib.models.flow_fields import FreeField, GatedField
-from nodelib.models.flows import CNF, PlanarFlow, base_log_prob, one_of
+from nodelib.models.flow_fields import FreeField
+from nodelib.models.flows import CNF, base_log_prob, one_of
+from nodelib.models.trained_flows import trained_flow
 from nodelib.torch_ode import solve
 
 SIDE = 64  # of a picture, in points
@@ -31,12 +31,6 @@ def on_plane(values: Tensor) -> np.ndarray:
     """Values at the points of ``plane`` as a picture, (side, side), the lowest row first."""
     side = round(len(values) ** 0.5)
     return values.detach().double().reshape(side, side).numpy()
-
-
-def loaded(model: nn.Module, name: str) -> Any:
-    """The model with the parameters of the checkpoint ``name``."""
-    model.load_state_dict(parameters(name))
-    return model
 
 
 # --- densities matched ------------------------------------------------------------------------------------------------
@@ -118,19 +112,11 @@ class Matched:
 def matched(flows: tuple[str, ...] = FLOWS) -> Matched:
     """What ``figures/fig4_density_matching.py`` trained with the paper's iterations."""
     found = {flow: records.read(f"fig4_{flow}") for flow in flows}
-    floors, seeds = found[flows[0]]["targets"], found[flows[0]]["seeds"]
+    floors = found[flows[0]]["targets"]
     runs = [run for record in found.values() for run in record["runs"]]
-    models = {}
-    for flow, size in ((run["flow"], run["size"]) for run in runs):
-        many = len(floors) * seeds
-        model = PlanarFlow(size, models=many) if flow == "planar" else gated(size, many)
-        models[flow, size] = loaded(model, f"fig4_{flow}_{flow}_{size}")
+    kinds = [(run["flow"], run["size"]) for run in runs]
+    models = {(flow, size): trained_flow(f"fig4_{flow}_{flow}_{size}", rtol=1e-3) for flow, size in kinds}
     return Matched(models, runs, floors)
-
-
-def gated(units: int, models: int | None = None) -> CNF:
-    """The paper's continuous flow, at a tolerance that is enough for a picture."""
-    return CNF(GatedField(units, models=models), rtol=1e-3, atol=1e-3)
 
 
 # --- a flow's points on their way -------------------------------------------------------------------------------------
@@ -290,4 +276,4 @@ def length_over_chord(path: np.ndarray) -> float:
 @cache
 def sampled() -> Sampler:
     """What ``figures/flow_matching.py`` trained on the moons, the first seed of each way."""
-    return Sampler({way: loaded(CNF(FreeField(64)), f"flow_matching_{way}_0").field for way in WAYS})
+    return Sampler({way: trained_flow(f"flow_matching_{way}_0").field for way in WAYS})
