@@ -142,7 +142,8 @@ def _gaps(ax: Axes, flows: Matched) -> Callable[[Match], None]:
     every = np.concatenate([gap for gaps in flows.gaps.values() for gap in gaps.values()])
     ax.set(xscale="log", yscale="log", xlabel="layers or units", ylabel="nats", title="KL(q‖p), a point a seed")
     ax.set(xlim=(min(map(min, sizes.values())) / 1.25, max(map(max, sizes.values())) * 1.25))
-    ax.set(ylim=(every.min() / 1.6, every.max() * 1.6))
+    least = every[every > 0].min()  # what is measured from draws can come out below 0, which has no place on the axis
+    ax.set(ylim=(least / 4, every.max() * 1.6))
     plain_ticks(ax.xaxis, sorted({size for _, size in flows.models}))
     ax.legend(loc="lower left", fontsize=9, handlelength=2.6)
     ring = moving(ax, "o", ms=12, mfc="none", mec=INK, mew=1.8)
@@ -151,9 +152,9 @@ def _gaps(ax: Axes, flows: Matched) -> Callable[[Match], None]:
         for flow in kinds:
             x = beside[flow] * np.array(sizes[flow], dtype=float)
             gaps = np.array([m.gaps[flow, size] for size in sizes[flow]])
-            lines[flow].set_data(x, gaps.mean(1))
-            points[flow].set_data(np.repeat(x, gaps.shape[1]), gaps.ravel())
-        ring.set_data([beside[m.flow] * m.size], [m.gap])
+            lines[flow].set_data(x, gaps.mean(1).clip(least))
+            points[flow].set_data(np.repeat(x, gaps.shape[1]), gaps.ravel().clip(least))
+        ring.set_data([beside[m.flow] * m.size], [max(m.gap, least)])
 
     return move
 

@@ -17,7 +17,7 @@ from nodelib.models.flows import CNF, base_log_prob, one_of
 from nodelib.models.trained_flows import trained_flow
 from nodelib.torch_ode import solve
 
-SIDE = 64  # of a picture, in points
+SIDE = 56  # of a picture, in points: a slider waits for side² of them
 
 
 def plane(reach: float, side: int = SIDE) -> Tensor:

@@ -26,6 +26,7 @@ from nodelib.chapters.chapter4.figures import FLOW_LOOK, WAY_LOOK
 from nodelib.chapters.chapter4.numbers import (
     METHODS,
     REACH,
+    SIDE,
     SIZES,
     STEPS,
     STOPS,
@@ -126,8 +127,19 @@ def test_means_and_seeds_of_both_flows_are_drawn(flows):
     assert (planar.get_color(), gated_line.get_color()) == (FLOW_LOOK["planar"].colour, FLOW_LOOK["gated"].colour)
 
 
+def test_a_gap_below_zero_stands_at_the_least_one(flows):
+    """A gap is a mean over draws less a floor, and the axis is logarithmic."""
+    runs = [{"flow": "planar", "size": 2, "loss": [[0.999, 1.25]]}]
+    live: Any = matching("4.6", Matched({("planar", 2): flows.models["planar", 2]}, runs, {"U1": 1.0}))
+    turn(live, {"seed": 0})
+    assert live.numbers.gap == pytest.approx(-0.001)
+    assert data(live.fig.axes[2].lines[1])[:, 1].tolist() == [0.25, 0.25]
+    assert data(live.fig.axes[2].lines[-1])[0, 1] == 0.25
+    assert "KL(q‖p) = -0.0010 nats" in live.description
+
+
 def test_an_outline_holds_its_share_of_the_mass(flows):
-    line = np.linspace(-REACH, REACH, 64)
+    line = np.linspace(-REACH, REACH, SIDE)
     places = np.stack(np.meshgrid(line, line), -1).reshape(-1, 2)
     p = flows.p["U1"]  # of two closed curves
     curves = outline(p, REACH)
