@@ -23,7 +23,8 @@ from torch import Tensor
 from nodelib.data.toy2d import two_gaussians
 from nodelib.experiments import records
 from nodelib.experiments.bridge import between, log_det, saddle, share_between
-from nodelib.experiments.flows import Adam, Settings, chosen_from, held_out, train, unlikelihood
+from nodelib.experiments.flows import chosen_from, held_out, unlikelihood
+from nodelib.experiments.optimize import Adam, Settings, train
 from nodelib.experiments.training import save_atomically
 from nodelib.models.flow_fields import GatedField
 from nodelib.models.flows import CNF, base_log_prob, one_of

@@ -23,7 +23,8 @@ from torch import Tensor
 from nodelib.data.toy2d import moons
 from nodelib.experiments import records
 from nodelib.experiments.energy import costly_unlikelihood, least_energy, pull_with_energy
-from nodelib.experiments.flows import Adam, Settings, chosen_from, train
+from nodelib.experiments.flows import chosen_from
+from nodelib.experiments.optimize import Adam, Settings, train
 from nodelib.experiments.training import save_atomically
 from nodelib.models.flow_fields import GatedField
 from nodelib.models.flows import CNF, base_log_prob, one_of

@@ -9,7 +9,7 @@ import torch
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor, nn
 
-from nodelib.experiments.flows import Loss
+from nodelib.experiments.optimize import Loss
 from nodelib.models.flows import CNF, base_log_prob, check_points
 from nodelib.models.odenet import GRADIENTS
 

@@ -277,3 +277,10 @@ def length_over_chord(path: np.ndarray) -> float:
 def sampled() -> Sampler:
     """What ``figures/flow_matching.py`` trained on the moons, the first seed of each way."""
     return Sampler({way: trained_flow(f"flow_matching_{way}_0").field for way in WAYS})
+
+
+@torch.no_grad()
+def paths_of(model: CNF, z: Tensor, times: int) -> np.ndarray:
+    """The places of points z (n, 2) of the base at equal times from 0 to 1, (times, n, 2)."""
+    t = torch.linspace(0, 1, times)
+    return solve(model.field, (z, base_log_prob(z)), t, **model.settings).y[0].numpy()

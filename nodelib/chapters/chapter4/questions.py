@@ -41,10 +41,11 @@ QUESTIONS = Predictions(
             "Time runs backwards in an ODE as well as forwards.",
         ),
         "4.6": Choice(
-            "With rate and initialisation tuned, on which data does the planar flow end further above the entropy?",
-            ("on the moons", "on the circles", "about as far on both"),
+            "With rate and initialisation tuned, and two minutes of training, the planar flow ends on the moons, in "
+            "the mean of three seeds, …",
+            ("over half a nat above the entropy", "about 0.04 nats above it", "as near to it as the CNF"),
             1,
-            "TODO",
+            "The CNF comes nearer, to 0.012, but nobody would call this a difficulty.",
         ),
         "4.7": Choice(
             "With the exact trace the solve takes some 30 evaluations. With noise that is drawn anew at each "
@@ -54,18 +55,22 @@ QUESTIONS = Predictions(
             "Such an $f$ jumps from call to call, and no step is small enough to find it smooth.",
         ),
         "4.8": Choice(
-            "These flows are within 0.02 nats of the entropy, as good as can be. At $a = 8 \\sigma$ the density at their "
-            "pass is …",
+            "These flows are within 0.02 nats of the entropy, as good as can be. At $a = 8 \\sigma$ the density at "
+            "their pass is …",
             ("zero", "about $10^{-14}$, as the target's", "about $10^{-4}$, ten powers of ten too high"),
             2,
             "So little mass is on the bridge that the likelihood hardly sees it.",
         ),
         "4.9 paths": Choice(
-            "The straight paths of random pairs cross each other. Once the network is trained on them, its flow's "
-            "paths …",
-            ("are straight and cross, too", "are straight and do not cross", "do not cross, and are bent"),
+            "Points on the straight paths of random pairs meet: at one time, at one place. Once the network is trained "
+            "on such pairs, the paths of its flow …",
+            (
+                "are straight, and points meet as well",
+                "are straight, and points never meet",
+                "are bent, and never meet",
+            ),
             2,
-            "Where pairs cross, the network learns the mean of their velocities.",
+            "Where pairs meet, the network learns the mean of their velocities.",
         ),
         "4.9 step": Choice(
             "Trained on optimal pairs, the flow takes each draw to a point. One single Euler step misses it by …",

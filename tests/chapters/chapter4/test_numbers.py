@@ -25,6 +25,7 @@ from nodelib.chapters.chapter4.numbers import (
     length_over_chord,
     matched,
     on_plane,
+    paths_of,
     plane,
     rms,
     sampled,
@@ -282,3 +283,14 @@ def test_what_is_trained_is_read_once():
     assert matched(("planar",)) is matched(("planar",))
     assert sampled() is sampled()
     assert numbers.FLOWS == ("planar", "gated")
+
+
+def test_paths_begin_at_the_base_and_end_where_a_push_ends():
+    torch.manual_seed(0)
+    model, z = CNF(GatedField(4, scale=0.5), rtol=1e-5, atol=1e-5), torch.randn(5, 2)
+    paths = paths_of(model, z, 11)
+    assert paths.shape == (11, 5, 2)
+    assert paths[0] == pytest.approx(z.numpy())
+    with torch.no_grad():
+        assert paths[-1] == pytest.approx(model.push(z)[0].numpy(), abs=1e-4)
+        assert paths[5] == pytest.approx(model.push(z, 0.5)[0].numpy(), abs=1e-4)
