@@ -58,7 +58,7 @@ def on_grid(model: CNF, t: float, reach: float = 3.8, side: int = 100) -> tuple[
     return density, float(np.trapezoid(np.trapezoid(density, line), line))
 
 
-def carried(densities: Mapping[float, np.ndarray], reach: float = 3.8, shown: float = 2.8) -> Figure:
+def carried(densities: Mapping[float, np.ndarray], reach: float = 3.8, shown: float = 3.4) -> Figure:
     """Densities of ``on_grid`` by their times, side by side; brightness goes with the square root, on one scale."""
     brightest = max(float(density.max()) for density in densities.values())
     with book():

@@ -100,11 +100,13 @@ def which_fold(w: Any, u: Any) -> Any:
 
 
 def _layers(rng: np.random.Generator) -> tuple:
-    w, u = rng.normal(size=(12, 3)), rng.normal(size=(12, 3))
-    wanted = np.concatenate([[-1.02, -0.98, 1.02, 3.0, -3.0, -0.5], rng.uniform(-4, 4, size=6)])
-    product = np.sum(w * u, axis=1)
-    order = rng.permutation(12)
-    return w[order], (u + ((wanted - product) / np.sum(w * w, axis=1))[:, None] * w)[order]
+    layers, dim = int(rng.integers(10, 14)), int(rng.integers(2, 5))
+    w, u = rng.normal(size=(layers, dim)), rng.normal(size=(layers, dim))
+    wanted = np.concatenate([[-1.001, -0.98, 1.02, 3.0, -3.0, -0.5], rng.uniform(-4, 4, size=layers - 6)])
+    u = u + ((wanted - np.sum(w * u, axis=1)) / np.sum(w * w, axis=1))[:, None] * w
+    edge = np.eye(dim)[:1]  # w·u = -1, exactly
+    order = rng.permutation(layers + 1)
+    return np.concatenate([w, edge])[order], np.concatenate([u, -edge])[order]
 
 
 FOLD = Exercise(
@@ -116,6 +118,8 @@ FOLD = Exercise(
          lambda w, u: np.abs(np.sum(w * u, axis=-1)) > 1),
         ("With w · u between -1 and 0 the layer squeezes, and does not fold.",
          lambda w, u: np.sum(w * u, axis=-1) < 0),
+        ("At w · u = -1 the slope is 0 at a single place, and no two points are taken to one.",
+         lambda w, u: np.sum(w * u, axis=-1) <= -1),
         ("Those are the layers that do not fold.", lambda w, u: np.sum(w * u, axis=-1) >= -1),
         ("That is the other sign: these stretch.", lambda w, u: np.sum(w * u, axis=-1) > 1),
         ("The lengths alone do not say it: u may stand across w.",

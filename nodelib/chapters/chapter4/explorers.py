@@ -165,10 +165,10 @@ def _gaps(ax: Axes, flows: Matched) -> Callable[[Match], None]:
 def describe_journey(i: Instant) -> str:
     """The sentence under ``journey``."""
     x, y = i.place
-    so_far = (
-        f"the area around it has been {'stretched' if i.stretch > 1 else 'squeezed'} to {i.stretch:.3g} times what it "
-        "was at t = 0"
-    )
+    how = "stretched" if i.stretch > 1 else "squeezed"
+    so_far = f"the area around it has been {how} to {i.stretch:.2g} times what it was at t = 0"
+    if 0.95 < i.stretch < 1.05:
+        so_far = "the area around it is about what it was at t = 0"
     return (
         f"t = {i.t:.2f}: particle {i.picked} is at ({x:.2f}, {y:.2f}), where the log density is "
         f"{i.log_p[i.at, i.picked]:.2f}; {so_far if i.stop else 'nothing has been stretched or squeezed yet'}."

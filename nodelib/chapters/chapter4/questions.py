@@ -32,21 +32,22 @@ QUESTIONS = Predictions(
             "It needs fewer iterations, but each of them is a solve and its gradient.",
         ),
         "4.5": Choice(
-            "Training pulls data to the base. To draw a new point from the trained CNF, one needs …",
+            "A CNF that pulls data to the base draws by the same ODE, the other way. A planar flow that was trained to "
+            "pull has a formula for each layer. To draw from it one needs …",
             (
-                "the same ODE, solved the other way, at about the same cost",
-                "a root to be found in each step",
-                "a second network, which learns the inverse",
+                "the same formulas, in reverse order",
+                "a root to be found in each layer",
+                "a second flow, trained to push",
             ),
-            0,
-            "Time runs backwards in an ODE as well as forwards.",
+            1,
+            "$a + (w \\cdot u) \\tanh a$ has no formula for its inverse.",
         ),
         "4.6": Choice(
-            "With rate and initialisation tuned, and two minutes of training, the planar flow ends on the moons, in "
-            "the mean of three seeds, …",
-            ("over half a nat above the entropy", "about 0.04 nats above it", "as near to it as the CNF"),
-            1,
-            "The CNF comes nearer, to 0.012, but nobody would call this a difficulty.",
+            "With rate and initialisation tuned for both, and two minutes of training: on the moons, how far from the "
+            "entropy does the planar flow end?",
+            ("over half a nat further than the CNF", "about 0.1 nats further", "about as near, to some hundredths"),
+            2,
+            "Its difficulty is its training: most rates are far from the best one.",
         ),
         "4.7": Choice(
             "With the exact trace the solve takes some 30 evaluations. With noise that is drawn anew at each "
@@ -56,22 +57,17 @@ QUESTIONS = Predictions(
             "Such an $f$ jumps from call to call, and no step is small enough to find it smooth.",
         ),
         "4.8": Choice(
-            "These flows are within 0.02 nats of the entropy, as good as can be. At $a = 8 \\sigma$ the density at "
-            "their pass is …",
+            "These flows are within 0.02 nats of the entropy. At $a = 8 \\sigma$ the density at their pass is …",
             ("zero", "about $10^{-14}$, as the target's", "about $10^{-4}$, ten powers of ten too high"),
             2,
             "So little mass is on the bridge that the likelihood hardly sees it.",
         ),
         "4.9 paths": Choice(
-            "Points on the straight paths of random pairs meet: at one time, at one place. Once the network is trained "
-            "on such pairs, the paths of its flow …",
-            (
-                "are straight, and points meet as well",
-                "are straight, and points never meet",
-                "are bent, and never meet",
-            ),
+            "At one time many random pairs could bring a point to the same place, each with a velocity of its own; a "
+            "flow has one velocity there. The paths of the flow that is learnt from such straight pairs are …",
+            ("as straight as those of the pairs", "straight, but in other directions", "bent"),
             2,
-            "Where pairs meet, the network learns the mean of their velocities.",
+            "The network learns the mean of the velocities, and that changes on the way.",
         ),
         "4.9 step": Choice(
             "Trained on optimal pairs, the flow takes each draw to a point. One single Euler step misses it by …",

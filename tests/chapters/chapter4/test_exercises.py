@@ -78,6 +78,9 @@ def test_which_layers_fold():
         (lambda w, u: np.abs((w * u).sum(1)) > 1, "never turns back"),
         (lambda w, u: (w * u).sum(1) < 0, "squeezes"),
         (lambda w, u: (w * u).sum(1) >= -1, "do not fold"),
+        (lambda w, u: (w * u).sum(1) <= -1, "a single place"),
+        lambda w, u: (w * u).sum(1) < -1.01,
+        lambda w, u: (w.reshape(-1, 3) * u.reshape(-1, 3)).sum(1) < -1,
         lambda w, u: np.ones(len(w), bool),
         lambda w, u: np.zeros(len(w), bool),
         lambda w, u: (w * u).sum() < -1,
@@ -126,6 +129,12 @@ def test_break_it():
     def each_axis(t, z):
         return [[-10 * x, -10 * y] for x, y in np.asarray(z)]
 
+    def fades(t, z):
+        return -10 * z * max(0.0, 1 - 20 * t)
+
+    def stops(t, z):
+        return np.where(t < 0.1, -10, 0) * z
+
     seen = []
 
     def counts(t, z):
@@ -138,6 +147,9 @@ def test_break_it():
         (lambda t, z: 10 * z, "as far apart"),
         (lambda t, z: -20 * z, "a weaker pull"),
         (lambda t, z: -13 * z, "is left"),
+        (lambda t, z: -9.5 * z, "is left"),  # each of its Euler steps can be undone
+        (lambda t, z: -10 * np.tanh(z), "is left"),  # as can these
+        (lambda t, z: -10 * z * (1 + 5 * np.sin(400 * np.pi * t) ** 2), "by more than a million"),
         (lambda t, z: -1e4 * z, ""),
         (lambda t, z: -10 * (z - z.mean(0)), "one point at a time"),
         (lambda t, z: -10 * z[:, :1], "as many as z has"),
@@ -149,7 +161,9 @@ def test_break_it():
         lambda t, z: -10 * z * np.array([1, 0]),
         lambda t, z: -10 * z * (t < 0.05) - 1e3 * z * (t >= 0.05),
     ]
-    graded(EXERCISES["4.5"], [pull, soon, to_a_place, each_axis, lambda t, z: torch.tensor(-10 * z)], wrong)
+    graded(
+        EXERCISES["4.5"], [pull, soon, fades, stops, to_a_place, each_axis, lambda t, z: torch.tensor(-10 * z)], wrong
+    )
 
 
 def test_what_flow_matching_learns():

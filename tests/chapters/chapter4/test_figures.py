@@ -49,10 +49,11 @@ def test_gaps_are_losses_above_floors():
 
 
 def test_likelihood_shows_the_seed_in_the_middle_part_of_the_way():
-    record = {"runs": [{"flow": flow, "shape": "moons", "test": [3.0, 1.0, 2.0]} for flow in ("cnf", "planar")]}
+    runs = [{"flow": flow, "shape": "moons", "test": [3.0, 1.0, 2.0]} for flow in ("cnf", "planar")]
+    record = {"runs": runs, "shapes": {"moons": {"test_entropy": 0.75}}}
     models = {"cnf": gated(3), "planar": planar(3, towards="base")}
     fig = figures.likelihood(record, models, "moons", side=8)
-    assert [ax.get_ylabel() for ax in fig.axes[::7]] == ["CNF", "2.000 nats", "planar flow", "2.000 nats"]
+    assert [ax.get_ylabel() for ax in fig.axes[::7]] == ["CNF", "+1.250 nats", "planar flow", "+1.250 nats"]
     assert [ax.get_title("left") for ax in fig.axes[1:7]] == ["5%", "20%", "40%", "60%", "80%", "100%"]
     part, _ = figures.part_of(planar(3), 0.2)
     assert part.w.shape == (3, 4, 2)
