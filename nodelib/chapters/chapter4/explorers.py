@@ -125,7 +125,9 @@ def outline(p: np.ndarray, reach: float) -> list[np.ndarray]:
     falling = np.sort(p, axis=None)[::-1]
     level = falling[np.searchsorted(falling.cumsum(), OUTLINED * falling.sum())]
     line = np.linspace(-reach, reach, len(p))
-    return [np.asarray(curve) for curve in Figure().subplots().contour(line, line, p, levels=[level]).allsegs[0]]
+    with book():
+        contour = Figure().subplots().contour(line, line, p, levels=[level])
+    return [np.asarray(curve) for curve in contour.allsegs[0]]
 
 
 def _gaps(ax: Axes, flows: Matched) -> Callable[[Match], None]:

@@ -179,21 +179,23 @@ class Journey:
         z = torch.randn(particles, 2, generator=torch.Generator().manual_seed(seed)).to(like)
         with torch.no_grad():
             # Tighter than the pictures, since numbers are read from it: at the 1e-3 of training areas are 16 % off.
-            tight = model.settings | {tol: min(1e-5, model.settings.get(tol, 1e-5)) for tol in ("rtol", "atol")}
+            tight: dict[str, Any] = model.settings | {
+                tol: min(1e-5, model.settings.get(tol, 1e-5)) for tol in ("rtol", "atol")
+            }
             states, log_p = solve(self.model.field, (z, base_log_prob(z)), TIMES.tolist(), **tight).y
         self.paths, self.log_p = states.numpy(), log_p.numpy()
         self.reach = 1.02 * float(np.abs(self.paths).max())
-        self.side, self.x = side, plane(self.reach, side).to(like)
-        self.density = cache(self._density)
+        self.side, x = side, plane(self.reach, side).to(like)
+        self.densities = [self._density(x, float(t)) for t in STOPS]  # before a slider waits for one
 
     @torch.no_grad()
-    def _density(self, t: float) -> np.ndarray:
-        log_p = self.model.pull(self.x, t)[1] if t > 0 else base_log_prob(self.x)
+    def _density(self, x: Tensor, t: float) -> np.ndarray:
+        log_p = self.model.pull(x, t)[1] if t > 0 else base_log_prob(x)
         return on_plane(log_p.exp())
 
     def at(self, stop: int, picked: int) -> Instant:
         """The numbers of the explorer at these values of its controls."""
-        return Instant(stop, picked, self.density(float(STOPS[stop])), self.paths, self.log_p)
+        return Instant(stop, picked, self.densities[stop], self.paths, self.log_p)
 
 
 # --- samples in a few steps -------------------------------------------------------------------------------------------
