@@ -9,7 +9,7 @@ import torch
 from nodelib.data.spirals import STEPS, Archimedean, Focus, SpiralSet, make_spirals
 from nodelib.torch_ode import odeint
 
-SMALL: dict[str, Any] = {"sizes": (40, 10, 20), "dtype": torch.float64}
+SMALL: Any = {"sizes": (40, 10, 20), "dtype": torch.float64}
 
 
 def test_a_focus_solves_its_linear_ode_at_any_times():
