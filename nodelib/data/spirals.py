@@ -68,7 +68,7 @@ class Split:
 
     curves:  what the series are without noise, at any time, in the plane's own units.
     x, t:    the k observations of each series, (n, k, 2), and their times in increasing order, (n, k).
-    index:   the steps of the grid that these times are, (n, k); None where they are times on no grid.
+    step:    the steps of the grid that these times are, (n, k); None where they are times on no grid.
     clean:   the series without noise on the whole grid, (n, 200, 2).
     noisy:   the same with noise; the observations at steps of the grid are values of it.
     """
@@ -76,16 +76,16 @@ class Split:
     curves: Curves
     x: Tensor
     t: Tensor
-    index: Tensor | None
+    step: Tensor | None
     clean: Tensor
     noisy: Tensor
 
     @property
     def mask(self) -> Tensor:
         """Which of the first 100 steps of the grid are observed, (n, 100) of bool. Raises ValueError without a grid."""
-        if self.index is None:
+        if self.step is None:
             raise ValueError("these times are on no grid: use x and t as they are")
-        return torch.zeros(len(self.x), STEPS, dtype=torch.bool).scatter_(1, self.index, True)
+        return torch.zeros(len(self.x), STEPS, dtype=torch.bool).scatter_(1, self.step, True)
 
 
 @dataclass(frozen=True, eq=False)
@@ -146,13 +146,13 @@ def make_spirals(
     splits = []
     for which, clean, noisy, generator in drawn:
         if times == "grid":
-            index = _steps(len(clean), k, gap, generator)
-            t, x = grid[index], noisy.gather(1, index[..., None].expand(-1, -1, 2))
+            step = _steps(len(clean), k, gap, generator)
+            t, x = grid[step], noisy.gather(1, step[..., None].expand(-1, -1, 2))
         else:
-            index, t = None, _moments(len(clean), k, gap, generator)
+            step, t = None, _moments(len(clean), k, gap, generator)
             x = which.at(t)
             x = x + noise * torch.randn(x.shape, generator=generator, dtype=torch.float64)
-        splits.append(Split(which, normalised(x), t.to(dtype), index, normalised(clean), normalised(noisy)))
+        splits.append(Split(which, normalised(x), t.to(dtype), step, normalised(clean), normalised(noisy)))
     return SpiralSet(*splits, grid=grid.to(dtype), mean=mean, scale=scale, noise=noise / scale)
 
 

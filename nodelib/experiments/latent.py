@@ -15,7 +15,8 @@ from torch import Tensor, nn
 from nodelib.data.spirals import STEPS, SpiralSet, Split
 from nodelib.experiments.optimize import Adam, Log, Settings, clip_each, train
 from nodelib.models.latent import LatentODE
-from nodelib.models.recurrent import KINDS, Forecaster, Series, up_to
+from nodelib.models.recurrent import KINDS, Forecaster
+from nodelib.models.series import Series, up_to
 
 MODELS = ("latent ODE", "latent ODE, ODE-RNN encoder", *KINDS)
 
@@ -49,15 +50,15 @@ def make(name: str, sets: Sequence[SpiralSet], models: int | None, recipe: Recip
 
 def series_of(splits: Sequence[Split], grid: Tensor) -> Series:
     """All series of some splits on one grid, with a leading axis of splits."""
-    index = [split.index for split in splits if split.index is not None]
+    step = [split.step for split in splits if split.step is not None]
     x, t = (torch.stack([getattr(split, name) for split in splits]) for name in ("x", "t"))
-    return Series(x, t, None, grid[:STEPS], torch.stack(index) if index else None)
+    return Series(x, t, None, grid[:STEPS], torch.stack(step) if step else None)
 
 
 def chosen(series: Series, rows: Any) -> Series:
     """The series at ``rows``, any index into the axes before those of times."""
-    x, t, mask, grid, index = series
-    return Series(x[rows], t[rows], None if mask is None else mask[rows], grid, None if index is None else index[rows])
+    x, t, mask, grid, step = series
+    return Series(x[rows], t[rows], None if mask is None else mask[rows], grid, None if step is None else step[rows])
 
 
 class SpiralLoss:

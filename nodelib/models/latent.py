@@ -13,7 +13,8 @@ from torch import Tensor, nn
 
 from nodelib.models.flows import base_log_prob, check_sizes
 from nodelib.models.odenet import GRADIENTS
-from nodelib.models.recurrent import Affine, Field, Recurrence, Series, reverse, tidy
+from nodelib.models.recurrent import Affine, Field, Recurrence
+from nodelib.models.series import Series, reverse, tidy
 
 RK4 = {"method": "rk4", "options": {"step_size": 1 / 12}}  # twelve steps in a window of length 1; times inside of them
 
@@ -78,13 +79,11 @@ class LatentODE(nn.Module):
 
     def at(self, z0: Tensor, series: Series) -> Tensor:
         """What is to be seen at the series' own times, from z0 at grid[0]: (*models, batch, times, D)."""
-        if series.grid is None or series.index is None:
-            raise ValueError(
-                "the series has no grid and index: give the times of the whole batch, and where in it t is"
-            )
+        if series.grid is None or series.step is None:
+            raise ValueError("the series has no grid and step: give the times of the whole batch, and where in it t is")
         z = self.path(z0, series.grid)
-        index = series.index.movedim(-1, 0)[..., None]
-        found = z.gather(0, index.expand(*index.shape[:-1], self.latent))
+        step = series.step.movedim(-1, 0)[..., None]
+        found = z.gather(0, step.expand(*step.shape[:-1], self.latent))
         return self.decode(found.movedim(0, -2))
 
     def log_likelihood(self, z0: Tensor, series: Series) -> Tensor:

@@ -4,14 +4,13 @@
 out of it. Many models can be one module, with a leading axis of models everywhere: (*models, batch, times, …).
 """
 
-from typing import NamedTuple
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from nodelib.models.flow_fields import Linear
 from nodelib.models.flows import check_sizes
+from nodelib.models.series import Series, tidy
 from nodelib.torch_ode import odeint
 
 
@@ -24,64 +23,6 @@ class Affine(Linear):
         product = torch.baddbmm if lead else torch.addmm
         y = product(self.bias[..., None, :], flat, self.weight)
         return y.unflatten(lead, x.shape[lead:-1])
-
-
-class Series(NamedTuple):
-    """A batch of observed series: values x, (*models, batch, times, D), at increasing times t, (*models, batch, times).
-
-    mask:   which of them are observed, (*models, batch, times) of bool; None where all are. The observed come first:
-            ``compact`` brings them there. What else x and t hold changes nothing.
-    grid:   increasing times that hold all of t, (steps,), and
-    index:  where in it each of t is, (*models, batch, times): one solve for the whole batch then meets all of t.
-    """
-
-    x: Tensor
-    t: Tensor
-    mask: Tensor | None = None
-    grid: Tensor | None = None
-    index: Tensor | None = None
-
-
-def compact(series: Series) -> Series:
-    """The same series with the observed first, and no more columns than the longest has observations."""
-    if series.mask is None:
-        return series
-    most = max(int(series.mask.sum(-1).max()), 1)
-    order = (~series.mask).to(torch.uint8).argsort(dim=-1, stable=True)[..., :most]
-    mask, t = series.mask.gather(-1, order), series.t.gather(-1, order)
-    x = series.x.gather(-2, order[..., None].expand(*order.shape, series.x.shape[-1]))
-    index = None if series.index is None else series.index.gather(-1, order)
-    return Series(x, t, None if bool(mask.all()) else mask, series.grid, index)
-
-
-def up_to(series: Series, horizon: float) -> Series:
-    """What is observed until the time ``horizon``, at least once for each series, and the grid until then."""
-    seen = series.t <= horizon
-    seen[..., 0] = True
-    mask = seen if series.mask is None else seen & series.mask  # the observed come first, so these do
-    most = max(int(mask.sum(-1).max()), 1)
-    x, t, mask = series.x[..., :most, :], series.t[..., :most], mask[..., :most]
-    if series.grid is None or series.index is None:
-        return Series(x, t, mask)
-    index = series.index[..., :most].masked_fill(~mask, 0)
-    return Series(x, t, mask, series.grid[: max(int(index.max()), 1) + 1], index)
-
-
-def tidy(series: Series) -> Series:
-    """The series with its last observation repeated where nothing is observed, so that nothing there can be nan."""
-    x, t, mask, grid, index = series
-    if mask is None:
-        return series
-    last = (mask.sum(-1, keepdim=True) - 1).clamp_min(0)
-    x = torch.where(mask[..., None], x, x.gather(-2, last[..., None].expand(*last.shape, x.shape[-1])))
-    index = None if index is None else torch.where(mask, index, index.gather(-1, last))
-    return Series(x, torch.where(mask, t, t.gather(-1, last)), mask, grid, index)
-
-
-def reverse(x: Tensor, t: Tensor, start: float) -> tuple[Tensor, Tensor, Tensor]:
-    """Values and times from the last to the first, and the time of what comes next after each, ``start`` at last."""
-    t = t.flip(-1)
-    return x.flip(-2), t, torch.cat([t[..., 1:], torch.full_like(t[..., :1], start)], -1)
 
 
 # The cell, what it sees beside the values (the time of what comes next, or the gap until then), and what the state does

@@ -26,7 +26,7 @@ def test_a_focus_solves_its_linear_ode_at_any_times():
 
 
 def test_the_authors_curves_are_theirs():
-    """Index i of their 500 times; a window that begins at index 100 + 10, of either curve."""
+    """Index i of their 500 times; a window that begins at their index 110, of either curve."""
     curves = Archimedean(torch.tensor([1.1, 1.1], dtype=torch.float64), torch.tensor([1.0, -1.0]))
     found = curves.at(torch.arange(STEPS) / STEPS)
     theirs = torch.linspace(0, 6 * math.pi, 500, dtype=torch.float64)[110:210]
@@ -40,15 +40,15 @@ def test_the_authors_curves_are_theirs():
 def test_each_series_is_seen_at_k_different_steps_of_its_own(k):
     found = make_spirals(k, **SMALL)
     for split, n in zip((found.train, found.validation, found.test), SMALL["sizes"], strict=True):
-        assert split.index is not None
+        assert split.step is not None
         assert split.x.shape == (n, k, 2)
-        assert (split.index.diff(dim=1) > 0).all()
+        assert (split.step.diff(dim=1) > 0).all()
         assert (split.mask.sum(1) == k).all()
-        assert torch.equal(found.grid[split.index], split.t)
+        assert torch.equal(found.grid[split.step], split.t)
         assert float(split.t.max()) < 1
         assert torch.equal(split.noisy[:, :STEPS][split.mask].reshape(n, k, 2), split.x)
     if k < 100:
-        assert len(found.train.index.unique(dim=0)) == len(found.train.index)
+        assert len(found.train.t.unique(dim=0)) == len(found.train.t)
 
 
 def test_the_fewer_steps_are_among_the_more_and_all_else_is_the_same():
@@ -97,7 +97,7 @@ def test_nothing_is_seen_in_a_gap(times):
 def test_continuous_times_are_on_no_grid_and_their_values_on_the_curves():
     found = make_spirals(30, times="continuous", noise=0.0, **SMALL)
     split = found.train
-    assert split.index is None
+    assert split.step is None
     assert (split.t * STEPS - (split.t * STEPS).round()).abs().max() > 0.4
     assert (split.x * found.scale + found.mean - split.curves.at(split.t)).abs().max() < 1e-12
     with pytest.raises(ValueError, match="on no grid"):

@@ -1,4 +1,5 @@
 # pyright: reportAttributeAccessIssue=false, reportArgumentType=false, reportCallIssue=false
+# pyright: reportOptionalSubscript=false, reportOptionalMemberAccess=false
 """Latent ODEs: each part of the bound against a direct computation, bounds in their order, and gradients three ways."""
 
 import math
@@ -9,7 +10,7 @@ from torch import Tensor, nn
 from torch.distributions import Normal, kl_divergence
 
 from nodelib.models.latent import RK4, LatentODE, kl_from_normal
-from nodelib.models.recurrent import Series, up_to
+from nodelib.models.series import Series, up_to
 from nodelib.torch_ode import odeint, solve
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -30,8 +31,8 @@ def double(*shape: int) -> Tensor:
 
 def some_series(*lead: int) -> Series:
     grid = torch.arange(STEPS, dtype=torch.float64) / STEPS
-    index = torch.rand(*lead, BATCH, STEPS).argsort(-1)[..., :TIMES].sort(-1).values
-    return Series(double(*lead, BATCH, TIMES, 2), grid[index], None, grid, index)
+    step = torch.rand(*lead, BATCH, STEPS).argsort(-1)[..., :TIMES].sort(-1).values
+    return Series(double(*lead, BATCH, TIMES, 2), grid[step], None, grid, step)
 
 
 def some_model(models: int | None = None, **settings) -> LatentODE:
@@ -42,13 +43,13 @@ def some_model(models: int | None = None, **settings) -> LatentODE:
 def padded(series: Series, kept: list[int]) -> Series:
     mask = torch.arange(TIMES) < torch.tensor(kept)[:, None]
     x, t = torch.where(mask[..., None], series.x, math.nan), torch.where(mask, series.t, math.nan)
-    return Series(x, t, mask, series.grid, torch.where(mask, series.index, -7))
+    return Series(x, t, mask, series.grid, torch.where(mask, series.step, -7))
 
 
 def row(series: Series, i: int, n: int = TIMES) -> Series:
     """Series number i alone, with its first n observations."""
-    x, t, _, grid, index = series
-    return Series(x[i : i + 1, :n], t[i : i + 1, :n], None, grid, index[i : i + 1, :n])
+    x, t, _, grid, step = series
+    return Series(x[i : i + 1, :n], t[i : i + 1, :n], None, grid, step[i : i + 1, :n])
 
 
 def gradients(model: nn.Module, loss: Tensor) -> Tensor:
@@ -77,8 +78,8 @@ def test_the_likelihood_is_that_of_each_observation_alone():
         total = 0.0
         for x, t in zip(series.x[i], series.t[i], strict=True):
             z = z0[i] if t == 0 else odeint(model.field, z0[i : i + 1], [0.0, float(t)], **TIGHT)[-1, 0]
-            total += float(Normal(model.decode(z[None])[0], 0.4).log_prob(x).sum().detach())
-        assert float(found[i]) == pytest.approx(total, abs=1e-6)
+            total += float(Normal(model.decode(z[None])[0], 0.4).log_prob(x).detach().sum())
+        assert float(found[i].detach()) == pytest.approx(total, abs=1e-6)
 
 
 def test_the_bound_is_the_sum_of_its_parts():
@@ -97,10 +98,10 @@ def test_the_bounds_are_in_their_order():
     model, series = some_model(latent=1, sigma=0.8), row(some_series(), 0)
     z = torch.linspace(-8, 8, 1601, dtype=torch.float64)[:, None]
     copies = Series(
-        *(x.expand(1601, *x.shape[1:]) for x in series[:2]), None, series.grid, series.index.expand(1601, -1)
+        *(x.expand(1601, *x.shape[1:]) for x in series[:2]), None, series.grid, series.step.expand(1601, -1)
     )
     many_rows = Series(
-        *(x.expand(4000, *x.shape[1:]) for x in series[:2]), None, series.grid, series.index.expand(4000, -1)
+        *(x.expand(4000, *x.shape[1:]) for x in series[:2]), None, series.grid, series.step.expand(4000, -1)
     )
     with torch.no_grad():
         log_joint = model.log_likelihood(z, copies) + Normal(0.0, 1.0).log_prob(z)[:, 0]
@@ -236,7 +237,7 @@ def test_models_side_by_side_are_as_alone(encoder):
         double(2, 3, 3),
     )
     one.load_state_dict({name: p[1] for name, p in many.state_dict().items()})
-    alone = Series(series.x[1], series.t[1], None, series.grid, series.index[1])
+    alone = Series(series.x[1], series.t[1], None, series.grid, series.step[1])
     assert many.loss(series, noise).shape == (2,)
     assert (many.loss(series, noise)[1] - one.loss(alone, noise[1])).abs() < 1e-12
     assert (
@@ -261,5 +262,5 @@ def test_what_cannot_be_is_refused(arguments, said):
 
 
 def test_a_series_without_a_grid_cannot_be_solved_for_at_once():
-    with pytest.raises(ValueError, match="no grid and index"):
+    with pytest.raises(ValueError, match="no grid and step"):
         some_model().elbo(some_series()._replace(grid=None))

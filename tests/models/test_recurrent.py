@@ -1,4 +1,5 @@
 # pyright: reportAttributeAccessIssue=false, reportArgumentType=false, reportCallIssue=false
+# pyright: reportOptionalSubscript=false, reportOptionalMemberAccess=false
 """Recurrent networks: cells are torch's, gaps are what they are said to be, padding is nothing, and the clock's zero
 matters to none but those that read the clock."""
 
@@ -6,7 +7,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from nodelib.models.recurrent import KINDS, Affine, Forecaster, Recurrence, Series, compact, up_to
+from nodelib.models.recurrent import KINDS, Affine, Forecaster, Recurrence
+from nodelib.models.series import Series, compact, up_to
 from nodelib.torch_ode import odeint
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -134,9 +136,9 @@ def test_compact_brings_the_observed_to_the_front_in_order():
     whole = Series(double(2, 10, 2), grid.expand(2, -1), mask, grid, torch.arange(10).expand(2, -1))
     found = compact(whole)
     assert found.mask.tolist() == [[True, True, True], [True, True, False]]
-    assert found.index[found.mask].tolist() == [1, 4, 8, 0, 9]
+    assert found.step[found.mask].tolist() == [1, 4, 8, 0, 9]
     assert torch.equal(found.x[found.mask], whole.x[mask])
-    assert torch.equal(found.t[found.mask], grid[found.index][found.mask])
+    assert torch.equal(found.t[found.mask], grid[found.step][found.mask])
 
 
 def test_up_to_a_horizon_is_what_was_observed_until_then():
