@@ -95,7 +95,8 @@ class Matched:
             for i, target in enumerate(self.targets)
         }
         self.p = {target: on_plane((floors[target] - potential(target, self.x)).exp()) for target in self.targets}
-        self.density = cache(self._density)
+        each = list(itertools.product(self.models, self.targets, range(self.seeds)))  # before a slider waits for one
+        self.q = {(target, *kind, seed): self._density(target, *kind, seed) for kind, target, seed in each}
 
     @torch.no_grad()
     def _density(self, target: str, flow: str, size: int, seed: int) -> np.ndarray:
@@ -104,7 +105,7 @@ class Matched:
 
     def match(self, target: str, flow: str, size: int, seed: int) -> Match:
         """The numbers of the explorer at these values of its controls."""
-        q = self.density(target, flow, size, seed)
+        q = self.q[target, flow, size, seed]
         return Match(target, flow, size, seed, self.p[target], q, self.gaps[target])
 
 
@@ -115,7 +116,7 @@ def matched(flows: tuple[str, ...] = FLOWS) -> Matched:
     floors = found[flows[0]]["targets"]
     runs = [run for record in found.values() for run in record["runs"]]
     kinds = [(run["flow"], run["size"]) for run in runs]
-    models = {(flow, size): trained_flow(f"fig4_{flow}_{flow}_{size}", rtol=1e-3) for flow, size in kinds}
+    models = {(flow, size): trained_flow(f"fig4_{flow}_{flow}_{size}") for flow, size in kinds}
     return Matched(models, runs, floors)
 
 
