@@ -114,6 +114,7 @@ def test_a_gap_is_the_records_loss_above_the_floor(flows):
             for seed in range(3):
                 m = flows.match(target, "planar", run["size"], seed)
                 assert m.gap == pytest.approx(run["loss"][i][seed] - floor)
+                assert m.error == run["standard_error"][i][seed]
 
 
 def test_gaps_are_divergences_of_the_densities(flows):
@@ -129,7 +130,7 @@ def test_gaps_are_divergences_of_the_densities(flows):
 def test_missed_and_spilled_are_shares_of_mass():
     p = np.array([[4.0, 4.0], [2.0, 0.0]])
     q = np.array([[5.0, 0.3], [0.3, 1.4]])
-    m = Match("U1", "planar", 2, 0, p, q, {})
+    m = Match("U1", "planar", 2, 0, p, q, {}, 0.0)
     assert m.missed == pytest.approx(0.4)  # 0.3 is less than a tenth of 4, not of 2
     assert m.spilled == pytest.approx(0.2)
     assert share(p, p == 2) == pytest.approx(0.2)
@@ -144,7 +145,7 @@ def test_continuous_flows_are_matched_too():
     many = CNF(GatedField(2, models=2), rtol=1e-3, atol=1e-3)
     with torch.no_grad():
         many.field.u.mul_(10)
-    runs = [{"flow": "gated", "size": 2, "loss": [[1.5], [2.5]]}]
+    runs = [{"flow": "gated", "size": 2, "loss": [[1.5], [2.5]], "standard_error": [[0.01], [0.02]]}]
     flows = Matched({("gated", 2): many}, runs, {"U1": 1.0, "U3": 2.25})
     m = flows.match("U3", "gated", 2, 0)
     with torch.no_grad():
