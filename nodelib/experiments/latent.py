@@ -23,18 +23,19 @@ MODELS = ("latent ODE", "latent ODE, ODE-RNN encoder", *KINDS)
 
 class Recipe(NamedTuple):
     """How a model is trained: ``growth`` is the share of the run in which the horizon grows from ``begin`` to all of
-    the window, 0 for none; ``sigma`` that of the likelihood, in standard deviations of the noise."""
+    the window, 0 for none; ``decay`` the share after which the rate falls; ``clip`` a gradient's largest norm;
+    ``sigma`` that of the likelihood, in standard deviations of the noise."""
 
     iterations: int
     batch: int = 50
     growth: float = 0.0
     begin: float = 0.1
-    decay: float = 0.0
+    decay: float = 0.5
     clip: float = 10.0
     sigma: float = 2.0
 
 
-LATENT, RECURRENT = Recipe(2000, growth=0.5), Recipe(1500)
+LATENT, RECURRENT = Recipe(2000, growth=0.5), Recipe(2000)
 
 
 def make(name: str, sets: Sequence[SpiralSet], models: int | None, recipe: Recipe) -> Any:
@@ -92,7 +93,7 @@ class RatedAdam(Adam):
 
     def __init__(self, model: nn.Module, loss: SpiralLoss, rates: Tensor, recipe: Recipe, shape: tuple[int, ...]):
         super().__init__(model, loss, shape, clip=recipe.clip)
-        self.rates, self.recipe, self.done = rates, recipe, torch.zeros((), dtype=torch.float64)
+        self.rates, self.recipe, self.done = rates.double(), recipe, torch.zeros((), dtype=torch.float64)
         self.spirals = loss
 
     def run(self) -> Tensor:
@@ -156,7 +157,9 @@ def fit(
     model.to(series.x.dtype)
     loss = SpiralLoss(series, torch.tensor(which))
     latent = getattr(model, "latent", 0)
-    optimizer = RatedAdam(model, loss, torch.tensor(rates), recipe, (len(which), recipe.batch, 1 + latent))
+    optimizer = RatedAdam(
+        model, loss, torch.tensor(rates, dtype=torch.float64), recipe, (len(which), recipe.batch, 1 + latent)
+    )
     settings = Settings(recipe.iterations, lr=1.0, decay=recipe.decay, seed=seed, logs=20)
     log = train(optimizer, rows_and_noise(series.x.shape[1]), settings, state, stop=stop, show=show)
     return model, log

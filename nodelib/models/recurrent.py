@@ -152,6 +152,8 @@ class Forecaster(nn.Module):
         x, t, mask, *_ = tidy(series)
         earlier = None if mask is None else mask[..., 1:]
         states = self.recurrence(x[..., :-1, :], t[..., :-1], t[..., 1:], earlier)
+        if not states:  # one observation alone has no next
+            return x[..., 1:, :], earlier
         return x[..., :-1, :] + self.readout(torch.stack(states, -2)), earlier
 
     def loss(self, series: Series, noise: Tensor | None = None) -> Tensor:

@@ -38,20 +38,23 @@ def compact(series: Series) -> Series:
 
 
 def up_to(series: Series, horizon: float) -> Series:
-    """What is observed until the time ``horizon``, at least once for each series, and the grid until then."""
+    """What is observed until the time ``horizon``, which may be nothing, and the grid until then."""
     seen = series.t <= horizon
-    seen[..., 0] = True
     mask = seen if series.mask is None else seen & series.mask  # the observed come first, so these do
     most = max(int(mask.sum(-1).max()), 1)
     x, t, mask = series.x[..., :most, :], series.t[..., :most], mask[..., :most]
     if series.grid is None or series.step is None:
         return Series(x, t, mask)
-    step = series.step[..., :most].masked_fill(~mask, 0)
-    return Series(x, t, mask, series.grid[: max(int(step.max()), 1) + 1], step)
+    # as long for any batch, since a solver's last step depends on where it ends
+    grid = series.grid[: max(int((series.grid <= horizon).sum()), 2)]
+    return Series(x, t, mask, grid, series.step[..., :most].masked_fill(~mask, 0))
 
 
 def tidy(series: Series) -> Series:
-    """The series with its last observation repeated where nothing is observed, so that nothing there can be nan."""
+    """The series with its last observation repeated where nothing is observed, so that nothing there can be nan.
+
+    A series without any observation must still have a first entry of numbers.
+    """
     x, t, mask, grid, step = series
     if mask is None:
         return series

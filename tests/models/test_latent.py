@@ -193,11 +193,20 @@ def test_up_to_a_horizon_the_bound_is_that_of_the_shorter_series():
     model, series, noise = some_model(), some_series(), double(BATCH, 3)
     part = up_to(series, 0.5)
     assert float(part.grid[-1]) <= 0.5
-    counts = (series.t <= 0.5).sum(1).clamp_min(1).tolist()
+    counts = (series.t <= 0.5).sum(1).tolist()
+    assert min(counts) > 0
     found = model.elbo(part, noise)
     for i, n in enumerate(counts):
         one = row(series, i, n)._replace(grid=part.grid)
         assert (found[i] - model.elbo(one, noise[i : i + 1])[0]).abs() < 1e-12
+
+
+def test_a_series_without_observations_costs_its_kl_alone():
+    model, series, noise = some_model(), some_series(), double(BATCH, 3)
+    nothing = up_to(series, -1.0)
+    kl = kl_from_normal(*model.encode(nothing))
+    assert (model.elbo(nothing, noise) + kl).abs().max() < 1e-12
+    assert (kl > 0).all()
 
 
 # --- gradients --------------------------------------------------------------------------------------------------------
