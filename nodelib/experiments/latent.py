@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from nodelib.data.spirals import STEPS, SpiralSet, Split
 from nodelib.experiments.optimize import Adam, Log, Settings, clip_each, train
+from nodelib.experiments.shooting import shooting_loss
 from nodelib.models.latent import LatentODE
 from nodelib.models.recurrent import KINDS, Forecaster
 from nodelib.models.series import Series, up_to
@@ -33,6 +34,10 @@ class Recipe(NamedTuple):
     decay: float = 0.5
     clip: float = 10.0
     sigma: float = 2.0
+    encoder: str = "rnn-dt"
+    kl: float = 1.0
+    annealed: float = 0.0
+    segments: int = 1
 
 
 LATENT, RECURRENT = Recipe(2000, growth=0.5), Recipe(2000)
@@ -45,7 +50,7 @@ def make(name: str, sets: Sequence[SpiralSet], models: int | None, recipe: Recip
     gap = 1 / sets[0].train.x.shape[1]  # the mean, in a window of length 1
     if name in KINDS:
         return Forecaster(name, models=models, gap=gap)
-    encoder = "ode-rnn" if "ODE-RNN" in name else "rnn-dt"
+    encoder = "ode-rnn" if "ODE-RNN" in name else recipe.encoder
     return LatentODE(models=models, encoder=encoder, gap=gap, sigma=recipe.sigma * sets[0].noise)
 
 
@@ -65,17 +70,21 @@ def chosen(series: Series, rows: Any) -> Series:
 class SpiralLoss:
     """The loss of each model on one batch, (models, batch, 1 + latent): numbers of rows, and the noise of q's draws.
 
-    ``horizon`` is the time until which the models see and are seen.
+    ``horizon`` is the time until which the models see and are seen, ``kl`` the weight of the KL term, ``segments`` those
+    of multiple shooting.
     """
 
-    def __init__(self, series: Series, which: Tensor):
-        self.series, self.which, self.horizon = series, which, 1.0
+    def __init__(self, series: Series, which: Tensor, segments: int = 1):
+        self.series, self.which, self.segments = series, which, segments
+        self.horizon, self.kl = 1.0, 1.0
 
     def __call__(self, model: Any, batch: Tensor) -> Tensor:
-        part = chosen(self.series, (self.which[:, None], batch[..., 0].long()))
+        part, noise = chosen(self.series, (self.which[:, None], batch[..., 0].long())), batch[..., 1:]
         if self.horizon < 1:
             part = up_to(part, self.horizon)
-        return model.loss(part, batch[..., 1:])
+        if self.segments > 1:
+            return shooting_loss(model, part, noise, self.segments)
+        return model.loss(part, noise) if self.kl == 1 else model.loss(part, noise, self.kl)
 
 
 def rows_and_noise(n: int) -> Callable[[Tensor, torch.Generator], None]:
@@ -99,7 +108,8 @@ class RatedAdam(Adam):
     def run(self) -> Tensor:
         losses = []
         for batch in self.batch:
-            self.spirals.horizon = horizon(float(self.done) / self.recipe.iterations, self.recipe)
+            share = float(self.done) / self.recipe.iterations
+            self.spirals.horizon, self.spirals.kl = horizon(share, self.recipe), kl_weight(share, self.recipe)
             self.adam.zero_grad()
             each = self.loss(self.model, batch)
             each.sum().backward()
@@ -132,6 +142,11 @@ def horizon(share: float, recipe: Recipe) -> float:
     return min(recipe.begin + (1 - recipe.begin) * share / recipe.growth, 1.0)
 
 
+def kl_weight(share: float, recipe: Recipe) -> float:
+    """The weight of the KL term, when ``share`` of a run is done."""
+    return recipe.kl * (min(share / recipe.annealed, 1.0) if recipe.annealed else 1.0)
+
+
 def fit(
     name: str,
     sets: Sequence[SpiralSet],
@@ -155,7 +170,7 @@ def fit(
         model = make(name, sets, len(which), recipe)
     series = series_of([each.train for each in sets], sets[0].grid)
     model.to(series.x.dtype)
-    loss = SpiralLoss(series, torch.tensor(which))
+    loss = SpiralLoss(series, torch.tensor(which), recipe.segments)
     latent = getattr(model, "latent", 0)
     optimizer = RatedAdam(
         model, loss, torch.tensor(rates, dtype=torch.float64), recipe, (len(which), recipe.batch, 1 + latent)

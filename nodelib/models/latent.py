@@ -116,10 +116,10 @@ class LatentODE(nn.Module):
             weights.append(self.log_likelihood(z0, series) + base_log_prob(z0) - log_q)
         return torch.logsumexp(torch.stack(weights), 0) - math.log(len(noise))
 
-    def loss(self, series: Series, noise: Tensor | None = None) -> Tensor:
+    def loss(self, series: Series, noise: Tensor | None = None, kl_weight: float = 1.0) -> Tensor:
         """-ELBO for each observation, averaged over the batch: (*models,)."""
         count = series.t.shape[-1] if series.mask is None else series.mask.sum(-1).clamp_min(1)
-        return -(self.elbo(series, noise) / count).mean(-1)
+        return -(self.elbo(series, noise, kl_weight) / count).mean(-1)
 
     @torch.no_grad()
     def forecast(self, series: Series, times: Tensor, start: float = 0.0) -> Tensor:

@@ -1,14 +1,13 @@
 """How fast a latent ODE trains: `python -m tests.bench.latent`, or `python run.py bench`.
 
-1,000 spirals with all 100 times of the window, as in the paper's experiment without gaps: latent dimension 4, one hidden
-layer of 20 in f, an encoder of 25 units. Both sides solve the same f by dopri5 with an output at each time; the
-tolerance is 1e-4, absolute 1e-5, ours 1.5 times that, since torchdiffeq's error estimate is 2/3 of ours. How far each
-gradient is from the exact one is printed first. Denormal numbers are flushed to zero on both sides, which the encoder's
-vanishing gradients need.
+1,000 spirals with all 100 times of the window: latent dimension 4, one hidden layer of 20 in f, an encoder of 25 units.
+Both sides solve the same f by dopri5 with an output at each time; the tolerance is 1e-4, absolute 1e-5, ours 1.5 times
+that, since torchdiffeq's error estimate is 2/3 of ours. How far each gradient is from the exact one is printed first.
+Denormal numbers are flushed to zero on both sides, which the encoder's vanishing gradients need.
 
 Measured are the decoder's solve, from states at the start to the gradient of a mean square at all times, and the whole
-iteration, encoder and Adam included; the network as it begins and after 200 iterations. It is left as it is, Adam's rate
-being 0. ``Pieces`` is the same number of evaluations and products, and nothing else.
+iteration, encoder and Adam included; the network as it begins and after 200 iterations. It is left as it is, Adam's
+rate being 0. ``Pieces`` is the same number of evaluations and products, and nothing else.
 """
 
 import copy
