@@ -70,8 +70,8 @@ def chosen(series: Series, rows: Any) -> Series:
 class SpiralLoss:
     """The loss of each model on one batch, (models, batch, 1 + latent): numbers of rows, and the noise of q's draws.
 
-    ``horizon`` is the time until which the models see and are seen, ``kl`` the weight of the KL term, ``segments`` those
-    of multiple shooting.
+    ``horizon`` is the time until which the models see and are seen, ``kl`` the weight of the KL term, ``segments`` the
+    number of those of multiple shooting.
     """
 
     def __init__(self, series: Series, which: Tensor, segments: int = 1):

@@ -1,7 +1,8 @@
 """Multiple shooting for a latent ODE: the window in segments, each solved from a start of its own.
 
 A long solve passes its errors on, and its gradient with them. Segments are short; that they belong together is part of
-the loss. In boundary value problems it is an old remedy (Bock & Plitt 1984); for latent ODEs see Iakovlev et al. (2023).
+the loss. It is an old remedy for boundary value problems (Bock & Plitt 1984), which Iakovlev et al. (2023) took to
+latent ODEs.
 """
 
 import math
