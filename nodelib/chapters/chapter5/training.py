@@ -53,7 +53,7 @@ def recipes_table(record: Record) -> Table:
 
 
 def recipes(record: Record) -> Figure:
-    """A row a recipe: the error on the further points of each seed as a point, their median as a bar; as lines the error
+    """A row a recipe: the errors on the further points, of each seed as a point, their median as a bar; as lines that
     of the mean, and half of it, beyond which a seed has failed."""
     runs: Sequence[Record] = record["runs"]
     look, alone = LOOKS["odenet"], float(np.mean(record["mean_alone"]))
