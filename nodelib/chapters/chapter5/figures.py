@@ -185,3 +185,19 @@ def table2(record: Mapping[str, Any], paper: Mapping[str, Sequence[float]], targ
             ax.grid(axis="y", visible=False)
         fig.axes[0].set_yticks(range(len(names)), [SERIES_NAME[name] for name in names])
     return fig
+
+
+def interpolation(planes: Any, angle: float = 0.2, mixes: int = 9) -> Figure:
+    """What is decoded from starts between a counter-clockwise and a clockwise spiral, ``mixes`` of them; the window as a
+    whole line, what follows as dashes. ``planes`` are ``numbers.LatentPlanes``."""
+    with book():
+        fig = Figure(figsize=(8.8, 1.35))
+        for ax, mix in zip(fig.subplots(1, mixes), np.linspace(0, 1, mixes), strict=True):
+            seen = planes.at(angle, float(mix)).seen
+            colour = LOOKS["odenet" if mix < 0.5 else "resnet"].colour if mix != 0.5 else INK
+            ax.plot(*seen[:STEPS].T, "-", color=colour, lw=1.3)
+            ax.plot(*seen[STEPS - 1 :].T, ":", color=colour, lw=1.3)
+            ax.plot(*seen[:1].T, "o", color=colour, ms=4)
+            bare_plane(ax, 3.2)
+            ax.set_title(f"{mix:.0%}", fontsize=9)
+    return fig
