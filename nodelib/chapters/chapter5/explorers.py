@@ -94,7 +94,7 @@ def describe_start(s: Start) -> str:
 
 
 def latent_planes(number: str, planes: LatentPlanes) -> Live[Start]:
-    """A latent start on or between the planes of the two senses, and the curve that is seen of it. Figure ``number``."""
+    """A latent start on or between the planes of the two senses, and what is seen of it. Figure ``number``."""
     with book():
         fig = Figure(figsize=(8.8, 3.3))
         one, other, right = fig.subplots(1, 3, subplot_kw={"box_aspect": 1})
