@@ -188,8 +188,8 @@ def table2(record: Mapping[str, Any], paper: Mapping[str, Sequence[float]], targ
 
 
 def interpolation(planes: Any, angle: float = 0.2, mixes: int = 9) -> Figure:
-    """What is decoded from starts between a counter-clockwise and a clockwise spiral, ``mixes`` of them; the window is a
-    whole line, what follows is dotted. ``planes`` are ``numbers.LatentPlanes``."""
+    """What is decoded from ``mixes`` starts between a counter-clockwise and a clockwise spiral; the window is a whole
+    line, what follows is dotted. ``planes`` are ``numbers.LatentPlanes``."""
     with book():
         fig = Figure(figsize=(8.8, 1.35))
         for ax, mix in zip(fig.subplots(1, mixes), np.linspace(0, 1, mixes), strict=True):
