@@ -2,6 +2,7 @@
 # pyright: reportOptionalMemberAccess=false, reportOptionalSubscript=false
 """Training on spirals: models side by side are as alone, an interrupted run ends as a whole one, errors are as said."""
 
+import argparse
 import importlib.util
 from pathlib import Path
 
@@ -173,17 +174,58 @@ def test_unknown_models_are_refused():
 # --- the script -------------------------------------------------------------------------------------------------------
 
 
-def test_the_script_goes_all_the_way_and_leaves_nothing(capsys):
+def left() -> list[Path]:
+    """What a run leaves for good; ``states`` may be another run's."""
+    return sorted(path for name in ("records", "checkpoints") for path in (ROOT / "figures" / name).iterdir())
+
+
+def script():
     place = ROOT / "figures" / "table2_spirals.py"
     spec = importlib.util.spec_from_file_location("table2_spirals", place)
-    script = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(script)
-    before = sorted((ROOT / "figures").rglob("*"))
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_rate_is_the_best_on_validation_series(monkeypatch, tmp_path):
+    """Errors that are known functions of rate and data seed, in the place of trainings."""
+    module, asked = script(), []
+
+    def fit(name, sets, which, rates, recipe, **settings):
+        asked.append((which, rates, recipe.iterations))
+        return torch.nn.Linear(1, 1), latent.Log([1], [0.0], [[0.0]], [0.0])
+
+    def errors(model, sets, which, split):
+        assert split == ("validation" if len(asked) == 1 else "test")
+        found = [abs(rate - 0.04) + seed for seed, rate in zip(which, asked[-1][1], strict=True)]
+        return latent.Errors([9.0] * len(found), found)
+
+    monkeypatch.setattr(module, "fit", fit)
+    monkeypatch.setattr(module, "further_errors", errors)
+    jobs = [("rnn", 30, what, 10) for what in ("tuning", "final")]
+    settings = {
+        "states": tmp_path,
+        "checkpoints": None,
+        "tuning": 7,
+        "iterations": 8,
+        "progress": module.Progress(jobs),
+    }
+    row = module.measured("rnn", 30, SETS, argparse.Namespace(**settings))
+    assert row["rate"] == 0.04
+    assert row["validation"]["0.04"] == [0, 1, 2]
+    assert row["validation"]["0.01"] == pytest.approx([0.03, 1.03, 2.03])
+    assert asked[1] == ([0, 0, 0, 1, 1, 1, 2, 2, 2], [0.04] * 9, 8)
+    assert module.measured("rnn", 30, SETS, argparse.Namespace(**settings)) == row  # as it was recorded
+    assert len(asked) == 2
+
+
+def test_the_script_goes_all_the_way_and_leaves_nothing(capsys):
+    before = left()
     try:
-        numbers = script.main(["--smoke", "--model", "latent ODE", "rnn-dt"])
+        numbers = script().main(["--smoke", "--model", "latent ODE", "rnn-dt"])
     finally:
         torch.set_flush_denormal(False)
-    assert sorted((ROOT / "figures").rglob("*")) == before
+    assert left() == before
     for row in numbers["runs"]:
         means = {rate: sum(errors) for rate, errors in row["validation"].items()}
         assert means[str(row["rate"])] == min(means.values())
