@@ -5,6 +5,7 @@ The likelihood of events t_1 … t_n on [a, b] is exp(-∫ λ dt) Π λ(t_i) (Ch
 polynomials, so that each sequence may have events at times of its own. ``LatentPoisson`` finds z's start from events.
 """
 
+import math
 from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple
@@ -153,16 +154,35 @@ class PoissonODE(nn.Module):
         return flat.reshape(times.shape)
 
     def log_likelihood(
-        self, path: Path, times: Tensor, mask: Tensor, window: tuple[float, float] | None = None
+        self, path: Path, times: Tensor, mask: Tensor, window: tuple[float, float] | None = None, share: float = 1.0
     ) -> Tensor:
         """Σ log λ(t_i) - ∫ λ dt over the window (by default from the first knot to the last): (*models, n), in nats.
 
         times, mask: (*models, n, m) or (n, m), events where ``mask`` is True, all of them within the window.
+        share:       of all events that ``times`` has, where the others were left out at random: it multiplies λ.
         """
         a, b = window or (float(path.knots[0]), float(path.knots[-1]))
         _, integral = path.at(path.knots.new_tensor([a, b]))
-        logs = torch.where(mask, self.log_rate(path, times), 0.0)
-        return logs.sum(-1) - integral.diff()[..., 0]
+        logs = torch.where(mask, self.log_rate(path, times) + math.log(share), 0.0)
+        return logs.sum(-1) - share * integral.diff()[..., 0]
+
+
+class OneIntensity(nn.Module):
+    """An intensity that all sequences share: a ``PoissonODE`` from a start that is learned, z0 (*models, 1, dim)."""
+
+    def __init__(self, process: PoissonODE, dim: int):
+        super().__init__()
+        self.process, self.models = process, process.models
+        lead = () if self.models is None else (self.models,)
+        self.z0 = nn.Parameter(torch.randn(*lead, 1, dim))
+
+    def rate(self, times: Tensor) -> Tensor:
+        """λ at times (m,): (*models, m)."""
+        return self.process.log_rate(self.process.path(self.z0), times)[..., 0, :].exp()
+
+    def integral(self, times: Tensor) -> Tensor:
+        """Λ at times (m,): (*models, m)."""
+        return self.process.path(self.z0).at(times)[1][..., 0, :]
 
 
 class BackwardGRU(nn.Module):
