@@ -1,6 +1,6 @@
 """Figure 7 of the paper, with scores: intensities of Poisson processes, learned from events by an ODE's likelihood.
 
-    python figures/fig7_poisson.py              trains, measures and draws: some ten minutes of one CPU core
+    python figures/fig7_poisson.py              trains, measures and draws: some fifteen minutes of one CPU core
     python figures/fig7_poisson.py --resume     goes on with what was interrupted
     python figures/fig7_poisson.py --draw       only draws what is recorded
     python figures/fig7_poisson.py --smoke      everything in seconds, to see that it runs; leaves nothing
@@ -9,9 +9,8 @@ One: an intensity of two bumps, the same for all sequences, from 20, 100 and 500
 parameters. Beside it a constant, a histogram of 20 bins, and a histogram and a kernel estimate whose widths are chosen
 as the ODE's iterations are: for each seed by the likelihood of as many sequences again.
 
-Each: λ = 4 (1 + .9 sin(2π t/5
-+ φ)), with a phase of its own for each sequence; a latent ODE sees a part of a sequence's events. The settings gave no
-numbers in the paper; these are ours.
+Each: λ = 4 (1 + .9 sin(2π t/5 + φ)), with a phase of its own for each sequence; a latent ODE sees a part of a
+sequence's events; five seeds, side by side in one module. The paper gives no settings; these are ours.
 
 What is scored are events of unseen sequences that the model was not given. Given are the events before t = 5 ("past"),
 or a half of all, by the toss of a coin ("half"). In either case the others are independent of those given once λ is
@@ -31,9 +30,8 @@ from typing import Any, NamedTuple
 import torch
 from safetensors.torch import load_file
 from torch import Tensor
-from torch.nn import functional as F
 
-from nodelib.data.events import Bumps, Events, Intensity, Sinusoid, draw
+from nodelib.data.events import Bumps, Events, Intensity, Sinusoid, draw, side_by_side
 from nodelib.experiments import poisson, records
 from nodelib.experiments.optimize import Adam, Settings, train
 from nodelib.experiments.poisson import TASKS, Histogram, Kernel, on_grid, relative_error
@@ -60,6 +58,7 @@ class Size(NamedTuple):
     sequences: int = 500
     iterations: int = 1000
     test: int = 2000
+    draws: int = 10  # of z0, over which λ is averaged
 
     @property
     def states(self) -> Path:
@@ -70,15 +69,11 @@ class Size(NamedTuple):
         return self.place / "checkpoints"
 
 
+SMOKE = Size(HERE, (3,), 2, 10, (("half", 0.1), ("past", 0.0)), 2, 6, 10, 12, 1)
+
+
 def sequences(intensity: Intensity, n: int, seed: int) -> Events:
     return draw(intensity, n, torch.Generator().manual_seed(seed))
-
-
-def side_by_side(rows: list[Events]) -> Events:
-    """Events of each seed, (seeds, n, m)."""
-    width = max(row.times.shape[1] for row in rows)
-    times, mask = (torch.stack([F.pad(x, (0, width - x.shape[1])) for x in xs]) for xs in zip(*rows, strict=True))
-    return Events(times.float(), mask)
 
 
 def finished(name: str, s: Size, measure: Callable[[], dict[str, Any]]) -> dict[str, Any]:
@@ -193,7 +188,7 @@ def each(task: str, weight: float, s: Size) -> dict[str, Any]:
         return torch.tensor(found(VALIDATION, 0)["excess"])
 
     log = run(name, model, optimizer, poisson.parts_of(data, part), s.iterations, scores, s)
-    return {"task": task, "weight": weight, **log, **found(TEST, 10 if weight else 0)}
+    return {"task": task, "weight": weight, **log, **found(TEST, s.draws if weight else 0)}
 
 
 def unseen(task: str, seed: int, s: Size) -> tuple[Sinusoid, Events, Events]:
@@ -259,6 +254,7 @@ def measure(s: Size) -> dict[str, Any]:
         "iterations": {"one": s.one_iterations, "each": s.iterations},
         "seeds": s.seeds,
         "sequences": s.sequences,
+        "draws": s.draws,
         "test": {"one": s.test, "each": s.test // 4},
         "one": ones,
         "each": eaches,
@@ -292,7 +288,7 @@ def main() -> None:
     torch.set_flush_denormal(True)
     if a.smoke:
         with tempfile.TemporaryDirectory() as place:
-            s = Size(Path(place), (3, 5), 2, 20, (("half", 0.1), ("past", 0.0)), 2, 6, 10, 12)
+            s = SMOKE._replace(place=Path(place))
             s.states.mkdir()
             draw_it(measure(s), s)
         return

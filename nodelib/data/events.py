@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 # --- intensities ------------------------------------------------------------------------------------------------------
 
@@ -196,6 +197,13 @@ def padded(rows: Sequence[Tensor], width: int | None = None) -> Events:
         if len(row):
             times[i, len(row) :] = row[-1]
     return Events(times, torch.arange(width) < torch.tensor([[len(row)] for row in rows]))
+
+
+def side_by_side(rows: Sequence[Events], dtype: torch.dtype = torch.float32) -> Events:
+    """Several sets of n sequences each as one, (len(rows), n, m)."""
+    width = max(row.times.shape[-1] for row in rows)
+    times, mask = (torch.stack([F.pad(x, (0, width - x.shape[-1])) for x in xs]) for xs in zip(*rows, strict=True))
+    return Events(times.to(dtype), mask)
 
 
 def draw(intensity: Intensity, n: int, generator: torch.Generator, dtype: torch.dtype = torch.float64) -> Events:

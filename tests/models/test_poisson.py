@@ -218,6 +218,25 @@ def test_models_side_by_side_are_those_alone(method):
     assert (together[0] - together[1]).abs().max() > 1e-3
 
 
+def test_calm_models_do_not_hide_the_error_of_a_lively_one():
+    """A step's error is the largest of the models, so that one among eight takes the steps that it takes alone."""
+    evaluations = []
+    for models in (1, 8):
+        speed = torch.zeros(models, 1, 1, dtype=torch.float64)
+        speed[0] = 3.0
+        process = PoissonODE(
+            Formula(lambda t, z, speed=speed: speed * torch.cos(3 * t) * z),
+            Formula(lambda t, z: z[..., 0]),
+            (0, END),
+            models=models,
+            rtol=1e-5,
+            atol=1e-5,
+        )
+        process.path(torch.ones(models, 2, 1, dtype=torch.float64))
+        evaluations.append(process.growth.nfe)
+    assert evaluations[1] == evaluations[0] > 100
+
+
 def test_the_encoder_sees_gaps_and_the_window_and_no_clock():
     model = latent()
     times, mask = some_events(9, 8)

@@ -44,19 +44,22 @@ def fig7(
     """The record with its models: those of one intensity, by the number of sequences, and by task that of each
     sequence, with the true intensities of test sequences, the events given, and those to be predicted."""
     with book():
-        fig = Figure(figsize=(9.6, 5.4))
-        grid = fig.add_gridspec(2, 12)
+        fig = Figure(figsize=(10.5, 5.6))
+        halves: Any = fig.subfigures(2, 1)
+        above, below = halves
+        top: Any = above.subplots(1, len(ones) + 1, width_ratios=[1] * len(ones) + [1.3])
         for k, (row, model) in enumerate(zip(record["one"], ones.values(), strict=True)):
-            one_panel(fig.add_subplot(grid[0, 3 * k : 3 * k + 3]), row, model, last=k + 1 == len(ones))
-        errors_panel(fig.add_subplot(grid[0, 9:]), record["one"])
+            one_panel(top[k], row, model, last=k + 1 == len(ones))
+        errors_panel(top[-1], record["one"])
+        bottom: Any = below.subplots(1, len(shown) + 1, width_ratios=[1.1] * len(shown) + [1])
         for k, (task, (model, family, given, scored)) in enumerate(shown.items()):
             seed = middle(best_run(record, task)["error"])
-            each_panel(fig.add_subplot(grid[1, 4 * k : 4 * k + 4]), task, seed, model, family, given, scored)
-        scores_panel(fig.add_subplot(grid[1, 8:]), record)
+            each_panel(bottom[k], task, seed, model, family, given, scored)
+        scores_panel(bottom[-1], record)
     return fig
 
 
-def line(name: str) -> dict[str, Any]:
+def line(name: str) -> Any:
     drawn = RIVAL_LOOK[name]
     return {"color": drawn.colour, "linestyle": drawn.line}
 
@@ -66,12 +69,12 @@ def one_panel(ax: Axes, row: Mapping[str, Any], model: Any, last: bool) -> None:
     truth, n = Bumps(), row["sequences"]
     seed, t = middle(row["error"]["ODE"]), on_grid(truth.end)
     data = draw(truth, n, torch.Generator().manual_seed(2 * seed))
-    ax.plot(t, Histogram(data, truth.end, 20).rate(t), color=LOOKS["data"].colour, lw=1, label="histogram")
-    ax.plot(t, truth.rate(t), color=INK, label="true λ")
+    ax.plot(t, Histogram(data, truth.end, 20).rate(t), color=LOOKS["data"].colour, ls="-", lw=1, label="20 bins")
+    ax.plot(t, truth.rate(t), color=INK, ls="-", label="true λ")
     ax.plot(t, model.rate(t.float())[seed], **(line("ODE") | {"linestyle": "--"}), label="ODE")
     ax.set(xlim=(0, truth.end), ylim=(0, 8.5), xlabel="t", title=f"{n} sequences")
     if last:
-        ax.legend(fontsize=8.5, loc="upper right", handlelength=1.6, borderpad=0)
+        ax.legend(fontsize=8.5, loc="upper right", handlelength=1.6, borderpad=0, labelspacing=0.2)
     ax.tick_params(labelsize=8.5)
 
 
@@ -99,9 +102,9 @@ def each_panel(
     some = given.rows(slice(row, row + 1))
     truth = family.rate(t.expand(len(given.times), -1))[row]
     rate = conditioned(model, some, part, t)[seed, 0]
-    ax.plot(t, truth, color=INK)
-    ax.plot(t, phase_known(Sinusoid(end=family.end), some, part, t)[0], color=INK, lw=1, ls=":")
-    ax.plot(t, rate, **(line("ODE") | {"linestyle": "--"}))
+    ax.plot(t, truth, color=INK, ls="-", label="true λ")
+    ax.plot(t, phase_known(Sinusoid(end=family.end), some, part, t)[0], color=INK, lw=1, ls=":", label="phase known")
+    ax.plot(t, rate, **(line("ODE") | {"linestyle": "--"}), label="latent ODE")
     rest = "to come" if task == "past" else "kept back"
     ticks = ((given, -0.7, "given", LOOKS["adjoint"].colour), (scored, -1.7, rest, LOOKS["data"].colour))
     for events, height, name, colour in ticks:
@@ -110,7 +113,8 @@ def each_panel(
         label(ax, name, (family.end, height), colour, fontsize=8.5)
     if task == "past":
         ax.axvline(part.given[1], color=LOOKS["data"].colour, lw=0.8)
-    ax.set(xlim=(0, family.end), ylim=(-2.4, 9.5), xlabel="t", title=TASK_TITLE[task], yticks=[0, 4, 8])
+    ax.set(xlim=(0, family.end), ylim=(-2.4, 11), xlabel="t", title=TASK_TITLE[task], yticks=[0, 4, 8])
+    ax.legend(fontsize=8.5, loc="upper center", ncols=3, handlelength=1.6, columnspacing=1, borderpad=0)
     ax.tick_params(labelsize=8.5)
 
 
@@ -123,7 +127,7 @@ def scores_panel(ax: Axes, record: Mapping[str, Any]) -> None:
             values = best_run(record, task)["excess"] if name == "latent ODE" else rivals[name]["excess"]
             drawn = {"color": RIVAL_LOOK[name].colour, "ms": 5, "mfc": "none" if task == "past" else None}
             ax.plot(values, [k + shift] * len(values), marker, **drawn)
-    ax.set(xscale="log", title="held-out nats per event above true λ", ylim=(-0.6, len(names) - 0.4))
+    ax.set(xscale="log", title="nats per event above true λ", ylim=(-0.6, len(names) - 0.4))
     ax.set_yticks(range(len(names)), list(reversed(names)))
     ax.plot([], [], "o", color=INK, label="half")
     ax.plot([], [], "s", color=INK, mfc="none", label="past")
