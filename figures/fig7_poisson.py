@@ -53,7 +53,7 @@ class Size(NamedTuple):
     sizes: tuple[int, ...] = (20, 100, 500)
     one_seeds: int = 10
     one_iterations: int = 400
-    runs: tuple[tuple[str, float], ...] = (("half", 0.0), ("half", 0.1), ("half", 1.0), ("past", 0.0), ("past", 0.1))
+    runs: tuple[tuple[str, float], ...] = (("half", 0.0), ("half", 0.1), ("past", 0.0), ("past", 0.1), ("half", 1.0))
     seeds: int = 5
     sequences: int = 500
     iterations: int = 1000
