@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 from nodelib.experiments import records
 
@@ -62,3 +63,25 @@ def test_the_record_has_what_a_run_makes():
     record = records.read(script.NAME)
     assert [row["sequences"] for row in record["one"]] == list(script.Size(FIGURES).sizes)
     assert [(row["task"], row["weight"]) for row in record["each"]] == list(map(tuple, script.Size(FIGURES).runs))
+
+
+@pytest.mark.parametrize("name", ["fig7_one_100", "fig7_half_0.1"])
+def test_the_checkpoints_are_the_models_that_the_record_is_of(name):
+    """The first seed's relative error, measured again on its own."""
+    record, model, t = (
+        records.read(script.NAME),
+        script.trained_poisson.trained_poisson(name),
+        script.on_grid(script.END),
+    )
+    if "one" in name:
+        row = next(row for row in record["one"] if row["sequences"] == 100)
+        with torch.no_grad():
+            rate, truth = model.rate(t.float())[0], script.Bumps().rate(t)
+        assert float(script.relative_error(rate, truth)) == pytest.approx(row["error"]["ODE"][0], rel=1e-2)
+    else:
+        row = next(row for row in record["each"] if (row["task"], row["weight"]) == ("half", 0.1))
+        family, given, _ = script.unseen("half", script.TEST, script.Size(FIGURES))
+        rates = script.poisson.conditioned(model, given, script.TASKS["half"], t, 0)[0]
+        truth = family.rate(t.expand(len(rates), -1))
+        found = float(script.relative_error(rates, truth).mean())
+        assert found == pytest.approx(row["error"][0], abs=0.02)  # by the mean of q, not by draws

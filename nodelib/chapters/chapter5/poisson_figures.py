@@ -49,7 +49,7 @@ def fig7(
         above, below = halves
         top: Any = above.subplots(1, len(ones) + 1, width_ratios=[1] * len(ones) + [1.3])
         for k, (row, model) in enumerate(zip(record["one"], ones.values(), strict=True)):
-            one_panel(top[k], row, model, last=k + 1 == len(ones))
+            one_panel(top[k], row, model, first=k == 0, last=k + 1 == len(ones))
         errors_panel(top[-1], record["one"])
         bottom: Any = below.subplots(1, len(shown) + 1, width_ratios=[1.1] * len(shown) + [1])
         for k, (task, (model, family, given, scored)) in enumerate(shown.items()):
@@ -64,27 +64,36 @@ def line(name: str) -> Any:
     return {"color": drawn.colour, "linestyle": drawn.line}
 
 
-def one_panel(ax: Axes, row: Mapping[str, Any], model: Any, last: bool) -> None:
+def one_panel(ax: Axes, row: Mapping[str, Any], model: Any, first: bool, last: bool) -> None:
     """The true intensity, a histogram of the first seed's events, and the seed in the middle."""
     truth, n = Bumps(), row["sequences"]
     seed, t = middle(row["error"]["ODE"]), on_grid(truth.end)
     data = draw(truth, n, torch.Generator().manual_seed(2 * seed))
-    ax.plot(t, Histogram(data, truth.end, 20).rate(t), color=LOOKS["data"].colour, ls="-", lw=1, label="20 bins")
+    ax.plot(
+        t,
+        Histogram(data, truth.end, 20).rate(t),
+        **(line("histogram of 20 bins") | {"linestyle": "-"}),
+        lw=1,
+        label="20 bins",
+    )
     ax.plot(t, truth.rate(t), color=INK, ls="-", label="true λ")
     ax.plot(t, model.rate(t.float())[seed], **(line("ODE") | {"linestyle": "--"}), label="ODE")
     ax.set(xlim=(0, truth.end), ylim=(0, 8.5), xlabel="t", title=f"{n} sequences")
+    if first:
+        ax.set_ylabel("λ")
     if last:
         ax.legend(fontsize=8.5, loc="upper right", handlelength=1.6, borderpad=0, labelspacing=0.2)
     ax.tick_params(labelsize=8.5)
 
 
 def errors_panel(ax: Axes, rows: Any) -> None:
-    """Relative errors against the number of sequences: the mean over seeds as a line, each seed of the ODE's."""
+    """Relative errors against the number of sequences: the median over seeds as a line, each seed of the ODE's."""
     sizes = [row["sequences"] for row in rows]
-    for name in ("constant", "histogram of 20 bins", "kernel", "ODE"):
-        mean = [float(np.mean(row["error"][name])) for row in rows]
-        ax.plot(sizes, mean, **line(name))
-        label(ax, "20 bins" if "20" in name else name, (sizes[-1], mean[-1]), RIVAL_LOOK[name].colour, fontsize=8.5)
+    for name, up in (("constant", 0), ("histogram of 20 bins", 0), ("kernel", 4), ("ODE", -4)):
+        median = [float(np.median(row["error"][name])) for row in rows]
+        ax.plot(sizes, median, **line(name))
+        shown = "20 bins" if "20" in name else name
+        label(ax, shown, (sizes[-1], median[-1]), RIVAL_LOOK[name].colour, shift=(6, up), fontsize=8.5)
     for n, row in zip(sizes, rows, strict=True):
         ax.plot([n] * len(row["error"]["ODE"]), row["error"]["ODE"], ".", color=RIVAL_LOOK["ODE"].colour, ms=4)
     ax.set(xscale="log", yscale="log", xlabel="sequences", title="relative error of λ")
@@ -112,9 +121,11 @@ def each_panel(
         ax.plot(at, torch.full_like(at, height), "|", color=colour, ms=7)
         label(ax, name, (family.end, height), colour, fontsize=8.5)
     if task == "past":
-        ax.axvline(part.given[1], color=LOOKS["data"].colour, lw=0.8)
-    ax.set(xlim=(0, family.end), ylim=(-2.4, 11), xlabel="t", title=TASK_TITLE[task], yticks=[0, 4, 8])
-    ax.legend(fontsize=8.5, loc="upper center", ncols=3, handlelength=1.6, columnspacing=1, borderpad=0)
+        ax.axvline(part.given[1], color=LOOKS["data"].colour, ls="-", lw=0.8)
+    ax.set(xlim=(0, family.end), ylim=(-2.4, 10.2), xlabel="t", title=TASK_TITLE[task], yticks=[0, 4, 8])
+    ax.set_ylabel("λ")
+    if task == "half":
+        ax.legend(fontsize=8, loc="upper right", ncols=3, handlelength=1.1, columnspacing=0.5, borderpad=0)
     ax.tick_params(labelsize=8.5)
 
 
@@ -127,9 +138,10 @@ def scores_panel(ax: Axes, record: Mapping[str, Any]) -> None:
             values = best_run(record, task)["excess"] if name == "latent ODE" else rivals[name]["excess"]
             drawn = {"color": RIVAL_LOOK[name].colour, "ms": 5, "mfc": "none" if task == "past" else None}
             ax.plot(values, [k + shift] * len(values), marker, **drawn)
-    ax.set(xscale="log", title="nats per event above true λ", ylim=(-0.6, len(names) - 0.4))
+    ax.set(xscale="log", xlim=(0.025, 0.3), title="nats per event above true λ", ylim=(-0.6, len(names) - 0.4))
     ax.set_yticks(range(len(names)), list(reversed(names)))
     ax.plot([], [], "o", color=INK, label="half")
     ax.plot([], [], "s", color=INK, mfc="none", label="past")
+    plain_ticks(ax.xaxis, [0.03, 0.05, 0.1, 0.2])
     ax.legend(fontsize=8.5, loc="lower right")
     ax.tick_params(labelsize=8.5)
