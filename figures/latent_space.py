@@ -21,7 +21,8 @@ from nodelib.models.flows import one_of
 from nodelib.models.trained_series import DATA_SEEDS, STARTS, trained_series
 from nodelib.workbook.style import save
 
-K, ANGLES, MIXES = 30, 12, 11
+K, ANGLES = 30, 12
+MIXES = [i / 10 for i in range(11)]
 NAME = "latent_space"
 HERE = Path(__file__).parent
 
@@ -34,15 +35,14 @@ def main() -> None:
         spirals = make_spirals(K, number // STARTS)
         model = one_of(nine, number)
         planes = LatentPlanes(model, spirals)
-        mixes = [i / (MIXES - 1) for i in range(MIXES)]
-        turned = [[planes.at(i / ANGLES, mix).turns for i in range(ANGLES)] for mix in mixes]
+        turned = [[planes.at(i / ANGLES, mix).turns for i in range(ANGLES)] for mix in MIXES]
         runs.append({"shares": planes.shares.tolist(), "cosines": planes.cosines.tolist(), "turns": turned})
         if number == 1:
             live = latent_planes("5.8", planes)
             (HERE / f"{NAME}.png").write_bytes(live.png)
             save(interpolation(planes), HERE / "fig9_between.png")
             save(foretold(spirals, [0, 1, 2, 5], {"latent ODE": model}), HERE / "fig8_spirals.png")
-    numbers = {"observed": K, "angles": ANGLES, "mixes": mixes, "runs": runs}
+    numbers = {"observed": K, "angles": ANGLES, "mixes": MIXES, "runs": runs}
     records.write(NAME, numbers, time.perf_counter() - begun, records.describe_device("cpu"))
 
 

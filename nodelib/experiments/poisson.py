@@ -14,7 +14,8 @@ from torch import Tensor
 
 from nodelib.data.events import Events, Intensity, Sinusoid
 from nodelib.experiments.optimize import Draw
-from nodelib.models.poisson import LatentPoisson, OneIntensity, kl_to_normal
+from nodelib.models.latent import kl_from_normal
+from nodelib.models.poisson import LatentPoisson, OneIntensity
 
 # --- one intensity for all sequences ----------------------------------------------------------------------------------
 
@@ -193,7 +194,7 @@ def evidence(task: Task, weight: float) -> Callable[[LatentPoisson, Tensor], Ten
         z0 = mean + (log_std.exp() * noise[..., : mean.shape[-1]] if weight else 0.0)
         path = model.process.path(z0)
         log_p = model.process.log_likelihood(path, *learned, task.trained, task.share)
-        return (weight * kl_to_normal(mean, log_std) - log_p).mean(-1)
+        return (weight * kl_from_normal(mean, log_std) - log_p).mean(-1)
 
     return loss
 

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from nodelib.models.flow_fields import Linear
 from nodelib.models.flows import check_sizes, largest_of_models
+from nodelib.models.irregular import hermite
 from nodelib.models.odenet import GRADIENTS
 from nodelib.torch_ode import METHODS
 
@@ -68,20 +69,8 @@ class Path(NamedTuple):
             ends = f"[{float(self.knots[0]):g}, {float(self.knots[-1]):g}]"
             raise ValueError(f"times are from {low:g} to {high:g}, and the path is on {ends}: solve for all of them")
         times = times.to(self.knots).expand(*self.y.shape[1:-1], times.shape[-1]).contiguous()
-        left = (torch.searchsorted(self.knots, times, right=True) - 1).clamp(0, len(self.knots) - 2)
-        h = self.knots.diff()[left][..., None]
-        s = (times - self.knots[left])[..., None] / h
-        y0, y1, d0, d1 = (
-            _taken(x, k) for x, k in ((self.y, left), (self.y, left + 1), (self.after, left), (self.before, left + 1))
-        )
-        r = 1 - s
-        y = y0 * (r * r * (1 + 2 * s)) + y1 * (s * s * (1 + 2 * r)) + (d0 * r - d1 * s) * (h * s * r)
+        y = hermite(self.knots, self.y, self.after, self.before, times)
         return y[..., :-1], y[..., -1]
-
-
-def _taken(x: Tensor, k: Tensor) -> Tensor:
-    """x (K, *batch, D) at knots k (*batch, m): (*batch, m, D)."""
-    return x.movedim(0, -2).gather(-2, k[..., None].expand(*k.shape, x.shape[-1]))
 
 
 class PoissonODE(nn.Module):
@@ -237,8 +226,3 @@ class LatentPoisson(nn.Module):
         """Mean and logarithm of the standard deviation of z0 given the events of ``window``, both (*models, n, D)."""
         mean, log_std = self.encoder(times, mask, window).chunk(2, -1)
         return mean, log_std
-
-
-def kl_to_normal(mean: Tensor, log_std: Tensor) -> Tensor:
-    """KL(q‖N(0, I)) in nats of Gaussians q with independent entries, summed over the last axis."""
-    return (0.5 * (mean.square() + (2 * log_std).exp() - 1) - log_std).sum(-1)

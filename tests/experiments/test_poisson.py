@@ -14,7 +14,8 @@ from nodelib.data.events import Bumps, Constant, Events, Sinusoid, draw, padded,
 from nodelib.experiments import poisson
 from nodelib.experiments.optimize import Adam, Settings, train
 from nodelib.experiments.poisson import GIVEN, LEARNED, TASKS, Histogram, Kernel, on_grid, relative_error
-from nodelib.models.poisson import BackwardGRU, LatentPoisson, Network, OneIntensity, PoissonODE, kl_to_normal
+from nodelib.models.latent import kl_from_normal
+from nodelib.models.poisson import BackwardGRU, LatentPoisson, Network, OneIntensity, PoissonODE
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -143,7 +144,7 @@ def test_the_loss_is_that_of_its_parts(name, weight):
         path = model.process.path(z0)
         rate = task.share * model.process.log_rate(path, learned).exp()
         whole = task.share * path.at(torch.tensor([END]))[1]
-        total = total + weight * kl_to_normal(mean, log_std).sum() + whole.sum() - rate.log().sum()
+        total = total + weight * kl_from_normal(mean, log_std).sum() + whole.sum() - rate.log().sum()
     loss = poisson.evidence(task, weight)(model, batch[0])
     assert float((loss - total / 4).abs().detach()) < 1e-10
 
