@@ -12,8 +12,8 @@ ROOT = Path(__file__).resolve().parent
 READERS = ("PYTHONSTARTUP", "VIRTUAL_ENV", "MPLBACKEND")
 LONGEST = ("tests/browser/", "tests/test_notebooks.py", "notebooks/")  # files that take minutes
 
-# Read when torch is imported. Two workers and their kernels share the cores, and threads that wait for each other take
-# several times longer.
+# Read when torch is imported. Three workers and their kernels share the cores, and threads that wait for each other
+# take several times longer.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 

@@ -55,7 +55,7 @@ CHECKS = {
     "ruff check": ["ruff", "check", "--quiet"],
     "ruff format": ["ruff", "format", "--check", "--quiet"],
     "pyright": ["pyright"],
-    "pytest": ["pytest", "--nbval", "--numprocesses=2", "--dist=loadfile", "--no-loadscope-reorder"],
+    "pytest": ["pytest", "--nbval", "--numprocesses=3", "--dist=loadfile", "--no-loadscope-reorder"],
 }
 
 

@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file
 
 from nodelib.data.toy2d import POTENTIALS, floor_of
 from nodelib.experiments import records
@@ -96,7 +95,7 @@ def part(name: str, a: argparse.Namespace) -> None:
     runs = []
     for size in a.size:
         for flow in flows:
-            seconds = (a.seconds or 100.0) if name == "equal" else a.seconds
+            seconds = (a.seconds or 60.0) if name == "equal" else a.seconds
             iterations, lr = (a.iterations, LR[flow]) if name == "equal" else PAPER[name]
             if name != "equal" and (a.iterations or a.seconds):
                 iterations = a.iterations
@@ -117,15 +116,13 @@ def part(name: str, a: argparse.Namespace) -> None:
 def draw() -> None:
     """Draw what is recorded: the densities of the paper's iterations, and the gaps of these and of equal time."""
     from nodelib.chapters.chapter4.figures import density_matching, gaps
+    from nodelib.models.trained_flows import trained_flow
     from nodelib.workbook.style import save
 
     found = {name: records.read(f"fig4_{name}") for name in PARTS if f"fig4_{name}" in records.names()}
     paper = [run for name in ("planar", "gated") if name in found for run in found[name]["runs"]]
-    models = {}
-    for run in paper:
-        flow, size = run["flow"], run["size"]
-        models[flow, size], _ = FLOWS[flow](size, "cpu")
-        models[flow, size].load_state_dict(load_file(HERE / "checkpoints" / f"fig4_{flow}_{flow}_{size}.safetensors"))
+    kinds = [(run["flow"], run["size"]) for run in paper]
+    models = {(flow, size): trained_flow(f"fig4_{flow}_{flow}_{size}") for flow, size in kinds}
     if paper:
         save(density_matching(models, SEEDS), HERE / "fig4_density_matching.png")
         save(gaps(paper, floors(), "The paper's iterations"), HERE / "fig4_gaps.png")

@@ -128,7 +128,7 @@ def draw() -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--dims", nargs="+", type=int, default=list(DIMS))
-    parser.add_argument("--seconds", type=float, default=20.0, help="of the training on the moons")
+    parser.add_argument("--seconds", type=float, default=10.0, help="of the training on the moons")
     parser.add_argument("--device", default="cpu", help="cpu or cuda, for the times")
     parser.add_argument("--resume", action="store_true", help="go on with what was interrupted")
     parser.add_argument("--draw", action="store_true", help="only draw what is recorded")

@@ -134,7 +134,8 @@ def counted(count: float, one: str, many: str = "") -> str:
 def _encode(pixels: np.ndarray) -> bytes:
     """The (height, width, 3) pixels as a PNG, unfiltered: a slider waits, and filters take as long as the rest."""
     height, width, _ = pixels.shape
-    rows = np.pad(pixels.reshape(height, -1), ((0, 0), (1, 0)))  # a leading 0: this row has no filter
+    rows = np.zeros((height, 1 + 3 * width), np.uint8)  # a leading 0: this row has no filter
+    rows[:, 1:].reshape(pixels.shape)[:] = pixels  # a view, so that they are copied once
     header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)  # 8 bits, RGB
     chunks = ((b"IHDR", header), (b"IDAT", zlib.compress(rows.tobytes(), 1)), (b"IEND", b""))
     tail = (struct.pack(">I", len(d)) + name + d + struct.pack(">I", zlib.crc32(name + d)) for name, d in chunks)

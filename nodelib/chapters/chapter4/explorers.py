@@ -71,9 +71,9 @@ def describe_matching(m: Match) -> str:
     """The sentence under ``matching``."""
     name = f"A planar flow of {m.size} layers" if m.flow == "planar" else f"A CNF of {m.size} gated units"
     return (
-        f"{name} on {m.target}, seed {m.seed}: KL(q‖p) = {m.gap:.4f} nats. {m.missed:.1%} of the target's mass lies "
-        f"where the model's density is less than a tenth of the target's, and {m.spilled:.1%} of the model's mass "
-        "where the target's density is less than a tenth of the model's."
+        f"{name} on {m.target}, seed {m.seed}: KL(q‖p) = {m.gap:.4f} ± {m.error:.4f} nats. Of the target's mass in the "
+        f"picture about {m.missed:.0%} lies where the model's density is less than a tenth of the target's, and of the "
+        f"model's about {m.spilled:.0%} where the target's is less than a tenth of the model's."
     )
 
 

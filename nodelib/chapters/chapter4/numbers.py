@@ -45,6 +45,7 @@ class Match(NamedTuple):
 
     p, q:     the densities of target and model, (SIDE, SIDE) over [-REACH, REACH]².
     gaps:     by (flow, size) KL(q‖p) in nats of each seed, (seeds,), for this target.
+    error:    the standard error of this model's.
     """
 
     target: str
@@ -54,6 +55,7 @@ class Match(NamedTuple):
     p: np.ndarray
     q: np.ndarray
     gaps: Mapping[tuple[str, int], np.ndarray]
+    error: float
 
     @property
     def gap(self) -> float:
@@ -80,7 +82,8 @@ class Matched:
     """Flows that were matched to potentials: their densities on a grid, and how far they are from the targets.
 
     models:  by (flow, size) a module of all targets' models side by side, the seeds of the first target first.
-    runs:    the runs of the records that belong to them, with "flow", "size" and "loss" of [target][seed].
+    runs:    the runs of the records that belong to them, with "flow", "size", and "loss" and "standard_error" of
+             [target][seed].
     floors:  by target the least loss that there can be.
     """
 
@@ -94,8 +97,10 @@ class Matched:
             target: {key: loss[i] - floors[target] for key, loss in losses.items()}
             for i, target in enumerate(self.targets)
         }
+        self.errors = {(run["flow"], run["size"]): run["standard_error"] for run in runs}
         self.p = {target: on_plane((floors[target] - potential(target, self.x)).exp()) for target in self.targets}
-        self.density = cache(self._density)
+        each = list(itertools.product(self.models, self.targets, range(self.seeds)))  # before a slider waits for one
+        self.q = {(target, *kind, seed): self._density(target, *kind, seed) for kind, target, seed in each}
 
     @torch.no_grad()
     def _density(self, target: str, flow: str, size: int, seed: int) -> np.ndarray:
@@ -104,8 +109,9 @@ class Matched:
 
     def match(self, target: str, flow: str, size: int, seed: int) -> Match:
         """The numbers of the explorer at these values of its controls."""
-        q = self.density(target, flow, size, seed)
-        return Match(target, flow, size, seed, self.p[target], q, self.gaps[target])
+        q = self.q[target, flow, size, seed]
+        error = self.errors[flow, size][self.targets.index(target)][seed]
+        return Match(target, flow, size, seed, self.p[target], q, self.gaps[target], error)
 
 
 @cache
@@ -115,7 +121,7 @@ def matched(flows: tuple[str, ...] = FLOWS) -> Matched:
     floors = found[flows[0]]["targets"]
     runs = [run for record in found.values() for run in record["runs"]]
     kinds = [(run["flow"], run["size"]) for run in runs]
-    models = {(flow, size): trained_flow(f"fig4_{flow}_{flow}_{size}", rtol=1e-3) for flow, size in kinds}
+    models = {(flow, size): trained_flow(f"fig4_{flow}_{flow}_{size}") for flow, size in kinds}
     return Matched(models, runs, floors)
 
 

@@ -151,6 +151,9 @@ def test_break_it():
         (lambda t, z: -10 * np.tanh(z), "is left"),  # as can these
         (lambda t, z: -10 * z * (1 + 5 * np.sin(400 * np.pi * t) ** 2), "by more than a million"),
         (lambda t, z: -1e4 * z, ""),
+        (lambda t, z: -1e200 * z, "overflow"),
+        (lambda t, z: -10 * z**3, "overflow"),
+        (lambda t, z: np.stack([-(10 + 20 * t) * z[:, 0], -10 * (1 - t) * z[:, 1]], 1), "by more than a million"),
         (lambda t, z: -10 * (z - z.mean(0)), "one point at a time"),
         (lambda t, z: -10 * z[:, :1], "as many as z has"),
         (lambda t, z: np.random.default_rng().normal(size=np.shape(z)), "something else"),

@@ -54,7 +54,9 @@ def flows() -> Matched:
     torch.manual_seed(0)
     record = records.read("fig4_planar")
     losses = [[floor + 0.3 + 0.1 * seed for seed in range(3)] for floor in record["targets"].values()]
-    runs = record["runs"] + [{"flow": "gated", "size": size, "loss": losses} for size in SIZES]
+    runs = record["runs"] + [
+        {"flow": "gated", "size": size, "loss": losses, "standard_error": [[0.01] * 3] * 3} for size in SIZES
+    ]
     models = matched(("planar",)).models | {
         ("gated", size): CNF(GatedField(size, models=9), rtol=1e-3, atol=1e-3) for size in SIZES
     }
@@ -96,7 +98,9 @@ def settled(live: Any) -> bool:
 def test_matching_shows_target_model_and_gaps(flows):
     live: Any = matching("4.6", flows)
     assert settled(live)
-    assert live.description.startswith("Figure 4.6. A planar flow of 2 layers on U1, seed 1: KL(q‖p) = 0.7568 nats. ")
+    assert live.description.startswith(
+        "Figure 4.6. A planar flow of 2 layers on U1, seed 1: KL(q‖p) = 0.7568 ± 0.0015 nats. "
+    )
     left, middle, right = live.fig.axes
     for k, (target, key) in enumerate(itertools.product(("U3", "U1", "U2"), flows.models)):
         (flow, size), seed = key, k % 3
@@ -129,13 +133,13 @@ def test_means_and_seeds_of_both_flows_are_drawn(flows):
 
 def test_a_gap_below_zero_stands_at_the_least_one(flows):
     """A gap is a mean over draws less a floor, and the axis is logarithmic."""
-    runs = [{"flow": "planar", "size": 2, "loss": [[0.999, 1.25]]}]
+    runs = [{"flow": "planar", "size": 2, "loss": [[0.999, 1.25]], "standard_error": [[0.01, 0.01]]}]
     live: Any = matching("4.6", Matched({("planar", 2): flows.models["planar", 2]}, runs, {"U1": 1.0}))
     turn(live, {"seed": 0})
     assert live.numbers.gap == pytest.approx(-0.001)
     assert data(live.fig.axes[2].lines[1])[:, 1].tolist() == [0.25, 0.25]
     assert data(live.fig.axes[2].lines[-1])[0, 1] == 0.25
-    assert "KL(q‖p) = -0.0010 nats" in live.description
+    assert "KL(q‖p) = -0.0010 ± 0.0100 nats" in live.description
 
 
 def test_an_outline_holds_its_share_of_the_mass(flows):
@@ -150,11 +154,11 @@ def test_an_outline_holds_its_share_of_the_mass(flows):
 
 def test_the_sentence_of_matching():
     p, q = np.array([[1.0, 1.0]]), np.array([[1.0, 0.0]])
-    m = Match("U3", "gated", 8, 2, p, q, {("gated", 8): np.array([0.1, 0.2, 0.30001])})
+    m = Match("U3", "gated", 8, 2, p, q, {("gated", 8): np.array([0.1, 0.2, 0.30001])}, 0.00421)
     assert describe_matching(m) == (
-        "A CNF of 8 gated units on U3, seed 2: KL(q‖p) = 0.3000 nats. 50.0% of the target's mass lies where the "
-        "model's density is less than a tenth of the target's, and 0.0% of the model's mass where the target's density "
-        "is less than a tenth of the model's."
+        "A CNF of 8 gated units on U3, seed 2: KL(q‖p) = 0.3000 ± 0.0042 nats. Of the target's mass in the picture "
+        "about 50% lies where the model's density is less than a tenth of the target's, and of the model's about 0% "
+        "where the target's is less than a tenth of the model's."
     )
 
 

@@ -59,12 +59,31 @@ def test_the_price_on_energy_in_words():
     assert max(max(by[weight]["energy"]) for weight in (0.3, 1)) < least
 
 
+def gaps(part: str, flow: str, size: int, target: int) -> np.ndarray:
+    """How far a flow of Figure 4 ends above the floor, each seed of it; targets are counted from 0."""
+    record = records.read(f"fig4_{part}")
+    (run,) = (run for run in record["runs"] if (run["flow"], run["size"]) == (flow, size))
+    return np.array(run["loss"][target]) - list(records.read("fig4_gated")["targets"].values())[target]
+
+
+def test_figure_4_in_words():
+    """On U1 32 gated units are 0.03 nats off after 1,850 iterations, 0.11 after 10,000; eight on U2 0.1 after 10,000;
+    from 33,000 to 184,000 planar iterations to some 2,000 of the CNF in the same time, up to eighty to one."""
+    assert gaps("equal", "gated", 32, 0) == pytest.approx([0.03] * 3, abs=0.005)
+    assert gaps("gated", "gated", 32, 0) == pytest.approx([0.11] * 3, abs=0.0075)
+    assert gaps("gated", "gated", 8, 1) == pytest.approx([0.1] * 3, abs=0.02)
+    iterations = {(run["flow"], run["size"]): run["iterations"] for run in records.read("fig4_equal")["runs"]}
+    assert iterations["gated", 32] == pytest.approx(1_850, abs=25)
+    more = [iterations["planar", size] / iterations["gated", size] for size in (2, 8, 32)]
+    assert max(more) == pytest.approx(80, abs=5)
+
+
 def test_figure_5_in_words():
-    """The CNF makes a quarter to a third as many iterations; the stuck seed is 0.87 above the entropy."""
+    """The CNF makes a quarter to three tenths as many iterations; the stuck seed is 0.87 above the entropy."""
     record = records.read("fig5_max_likelihood")
     runs = {(run["flow"], run["shape"]): run for run in record["runs"]}
     for shape in ("moons", "circles"):
         share = runs["cnf", shape]["iterations"] / runs["planar", shape]["iterations"]
-        assert 0.23 < share < 1 / 3
+        assert 0.235 < share < 0.305
     above = max(runs["planar", "circles"]["test"]) - record["shapes"]["circles"]["test_entropy"]
     assert above == pytest.approx(0.87, abs=0.005)
