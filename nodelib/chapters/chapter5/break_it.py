@@ -184,8 +184,7 @@ BREAK_IT = Lost(
     trained,
     "5.8 Break it", lambda: np.nan,
     hints=(
-        "The first half settles z₀ as well as the second, and the field goes one way from there. What can a series do "
-        "in its second half that no z₀ foretells?",
+        "For a spiral the first half alone tells z₀, and z₀ settles the rest. To which second half does no z₀ lead?",
         "Let the angle slow down after t = 0.5 until it turns back: 2π (t - 2 max(t - 0.5, 0)²). The larger the "
         "spiral, the larger the error.",
     ),

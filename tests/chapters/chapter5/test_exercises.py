@@ -50,6 +50,7 @@ def test_what_the_network_is_told():
         lambda t, start: np.diff(t, append=start),
         lambda t, start: np.full(len(t), (t[-1] - start) / len(t)),
         lambda t, start: np.sort(by_loop(t, start)),
+        lambda t, start: np.diff(np.abs(t), prepend=abs(start))[::-1],
         lambda t, start: np.cumsum(by_loop(t, start)),
     ]
     graded(EXERCISES["5.1"], [by_loop, by_diff, by_torch], wrong)
@@ -363,6 +364,7 @@ def test_how_likely_events_are():
         (lambda t, a, b, T: np.exp(by_loop(t, a, b, T)), "likelihood"),
         (lambda t, a, b, T: -by_loop(t, a, b, T), "sign"),
         (lambda t, a, b, T: by_loop(t, a, b, T) - math.lgamma(len(t) + 1), "n!"),
+        (lambda t, a, b, T: by_loop(t, a, b, T) * (len(t) > 0), "No event is an observation"),
         (lambda t, a, b, T: np.log(rate(t, a, b)).mean() - expected(a, b, T), ""),
         (lambda t, a, b, T: np.log(rate(t, a, b)) - expected(a, b, T), ""),
         (lambda t, a, b, T: np.log10(rate(t, a, b)).sum() - expected(a, b, T), ""),
