@@ -110,6 +110,11 @@ class RatedAdam(Adam):
     @torch.no_grad()
     def step(self) -> None:
         params = list(self.params.values())
+        # At a large rate one model's gradient may overflow. It sits that iteration out, and the others go on.
+        sound = torch.stack([p.grad.flatten(1).isfinite().all(1) for p in params]).all(0)  # type: ignore[union-attr]
+        if not bool(sound.all()):
+            for p in params:
+                p.grad[~sound] = 0  # type: ignore[index]
         clip_each(params, self.recipe.clip, models=True)
         self.done += 1
         first, second = (1 - beta ** float(self.done) for beta in (0.9, 0.999))
