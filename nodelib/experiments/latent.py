@@ -36,6 +36,7 @@ class Recipe(NamedTuple):
 
 
 LATENT, RECURRENT = Recipe(2000, growth=0.5), Recipe(2000)
+OVERFLOWN = 1e9  # what is logged for a loss that is no finite number: ``step`` leaves that model as it is
 
 
 def make(name: str, sets: Sequence[SpiralSet], models: int | None, recipe: Recipe) -> Any:
@@ -104,7 +105,7 @@ class RatedAdam(Adam):
             each = self.loss(self.model, batch)
             each.sum().backward()
             self.step()
-            losses.append(each.detach())
+            losses.append(each.detach().nan_to_num(OVERFLOWN, OVERFLOWN))
         return torch.stack(losses)
 
     @torch.no_grad()
