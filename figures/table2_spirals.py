@@ -4,11 +4,11 @@
     python figures/table2_spirals.py --resume     goes on with what was interrupted
     python figures/table2_spirals.py --smoke      the whole way in seconds, on little data; leaves nothing behind
 
-Every model gets the same: four rates, each trained on three data seeds for --tuning iterations and judged by the root
-mean square on the further points of validation series, which are noisy as what is observed; then the best rate for
---iterations, on three data seeds × three initialisations, and the further points of test series, without noise and
-with it. Twelve and nine trainings side by side in one module. Leaves figures/records/table2_spirals.json, and the
-parameters in figures/checkpoints.
+Every model gets the same: four rates (three where the fourth overflows), each trained on three data seeds for --tuning
+iterations and judged by the root mean square on the further points of validation series, which are noisy as what is
+observed; then the best rate for --iterations, on three data seeds × three initialisations, and the further points of
+test series, without noise and with it. Twelve and nine trainings side by side in one module. Leaves
+figures/records/table2_spirals.json, and the parameters in figures/checkpoints.
 """
 
 import argparse
@@ -37,6 +37,7 @@ NAMES = (
     "latent ODE, ODE-RNN encoder",
 )
 OBSERVED, RATES, SEEDS, STARTS = (30, 50, 100), (0.01, 0.02, 0.04, 0.08), (0, 1, 2), 3
+OVERFLOWS = {"latent ODE, ODE-RNN encoder": 0.08}  # a rate at which a model's state overflows: not tried again
 PAPER = {"rnn": (0.3937, 0.3202, 0.1813), "latent ODE": (0.1642, 0.1502, 0.1346)}
 # Milliseconds an iteration of nine, at 30 and 100 observations: to foretell how long the rest takes.
 COST = {
@@ -112,11 +113,12 @@ def measured(name: str, k: int, sets: list[SpiralSet], a: Any) -> dict[str, Any]
             a.progress.skip((name, k, what))
         return json.loads(done.read_text(encoding="utf-8"))
     recipe = (LATENT if name.startswith("latent") else RECURRENT)._replace(iterations=a.tuning)
-    model, which, tuning = trained((name, k, "tuning"), sets, list(RATES), recipe, a)
+    rates = [rate for rate in RATES if rate != OVERFLOWS.get(name)]
+    model, which, tuning = trained((name, k, "tuning"), sets, rates, recipe, a)
     a.progress.finish((name, k, "tuning"))
     found = further_errors(model, sets, which, "validation").noisy
-    validation = {str(rate): found[i :: len(RATES)] for i, rate in enumerate(RATES)}
-    rate = min(RATES, key=lambda rate: sum(validation[str(rate)]))
+    validation = {str(rate): found[i :: len(rates)] for i, rate in enumerate(rates)}
+    rate = min(rates, key=lambda rate: sum(validation[str(rate)]))
     recipe = recipe._replace(iterations=a.iterations)
     model, which, final = trained((name, k, "final"), sets, [rate] * STARTS, recipe, a)
     a.progress.finish((name, k, "final"))

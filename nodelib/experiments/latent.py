@@ -41,6 +41,7 @@ class Recipe(NamedTuple):
 
 
 LATENT, RECURRENT = Recipe(2000, growth=0.5), Recipe(2000)
+OVERFLOWN = 1e9  # what is logged for a loss that is no finite number: ``step`` leaves that model as it is
 
 
 def make(name: str, sets: Sequence[SpiralSet], models: int | None, recipe: Recipe) -> Any:
@@ -114,12 +115,17 @@ class RatedAdam(Adam):
             each = self.loss(self.model, batch)
             each.sum().backward()
             self.step()
-            losses.append(each.detach())
+            losses.append(each.detach().nan_to_num(OVERFLOWN, OVERFLOWN))
         return torch.stack(losses)
 
     @torch.no_grad()
     def step(self) -> None:
         params = list(self.params.values())
+        # At a large rate one model's gradient may overflow. It sits that iteration out, and the others go on.
+        sound = torch.stack([p.grad.flatten(1).isfinite().all(1) for p in params]).all(0)  # type: ignore[union-attr]
+        if not bool(sound.all()):
+            for p in params:
+                p.grad[~sound] = 0  # type: ignore[index]
         clip_each(params, self.recipe.clip, models=True)
         self.done += 1
         first, second = (1 - beta ** float(self.done) for beta in (0.9, 0.999))

@@ -66,6 +66,20 @@ def test_at_one_rate_the_step_is_torchs():
     assert (vector(ours.model) - vector(twin.model)).abs().max() < 1e-12
 
 
+def test_a_gradient_that_overflows_stops_one_model_for_one_step():
+    ours, twin = (optimizer("rnn-dt", [0, 1], [0.02, 0.02]) for _ in range(2))
+    for each in (ours, twin):
+        each.adam.zero_grad()
+        each.loss(each.model, each.batch[0]).sum().backward()
+    next(ours.model.parameters()).grad[0, 0, 0] = torch.inf
+    before = {key: x.clone() for key, x in ours.model.state_dict().items()}
+    ours.step()
+    twin.step()
+    for key, x in ours.model.state_dict().items():
+        assert torch.equal(x[0], before[key][0])
+        assert torch.equal(x[1], twin.model.state_dict()[key][1])
+
+
 def test_the_horizon_grows_to_the_window_and_is_in_the_loss():
     shares = [horizon(share, SHORT) for share in (0.0, 0.25, 0.5, 1.0)]
     assert shares == pytest.approx([0.1, 0.55, 1.0, 1.0])
