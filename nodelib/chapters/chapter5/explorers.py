@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from nodelib.data.spirals import STEPS
 from nodelib.workbook.controls import wide_slider
 from nodelib.workbook.live import Live, counted
-from nodelib.workbook.style import INK, LOOKS, book, moving
+from nodelib.workbook.style import INK, LOOKS, book, moving, plain_ticks
 
 from .numbers import HORIZON, SENSES, Forecast, LatentPlanes, Observations, Start
 
@@ -53,12 +53,15 @@ def _curve(ax: Axes, reach: float = 3.6) -> Callable[[Forecast], None]:
     true = moving(ax, "-", color=TRUE, lw=1)
     inside, after = moving(ax, "-", color=MODEL, lw=2), moving(ax, "--", color=MODEL, lw=2)
     dots = moving(ax, ".", color=INK, ms=5)
+    outside = ax.text(0.02, 0.02, "", transform=ax.transAxes, fontsize=9, animated=True)
 
     def move(f: Forecast) -> None:
         true.set_data(*f.clean[: max(f.until, STEPS)].T)
         inside.set_data(*f.found[: STEPS + 1].T)
         after.set_data(*f.found[STEPS : f.until].T)
         dots.set_data(*f.x.T)
+        count = int((np.abs(f.x).max(1) > reach).sum())
+        outside.set_text(f"{count} of {len(f.x)} lie outside" if count else "")
 
     return move
 
@@ -66,14 +69,16 @@ def _curve(ax: Axes, reach: float = 3.6) -> Callable[[Forecast], None]:
 def _distance(ax: Axes, numbers: Observations) -> Callable[[Forecast], None]:
     """The distance from the spiral at each time; below, when something was observed."""
     ax.axvspan(0, 1, color="#eeeeee", zorder=0)
-    ax.set(xlim=(-0.02, HORIZON), ylim=(-0.15, 2.5), xlabel="t, in windows", ylabel="distance from the spiral")
+    ax.set(xlim=(-0.02, HORIZON), xlabel="t, in windows", ylabel="distance from the spiral")
+    ax.set(yscale="log", ylim=(0.004, 6))  # from 0.05 where it foretells well to 5 where one observation is all
+    plain_ticks(ax.yaxis, [0.01, 0.1, 1])
     ax.set_title("error; the observed window in grey")
     line = moving(ax, "-", color=MODEL, lw=2)
     when = moving(ax, "|", color=INK, ms=8)
 
     def move(f: Forecast) -> None:
         line.set_data(numbers.t[: f.until], f.distance[: f.until])
-        when.set_data(f.t, np.full(len(f.t), -0.08))
+        when.set_data(f.t, np.full(len(f.t), 0.0055))
 
     return move
 
@@ -112,7 +117,7 @@ def _starts(ax: Axes, planes: LatentPlanes, i: int) -> Callable[[Start], None]:
     for sense, (name, look) in SENSE_LOOK.items():
         points = planes.starts[i][planes.sense == sense]
         ax.plot(*points.T, look.marker, color=look.colour, ms=3, alpha=0.6, label=name)
-    reach = 1.25 * float(np.abs(planes.starts).max())
+    reach = 1.45 * float(np.abs(planes.starts).max())  # with room for the legend
     ax.set(xlim=(-reach, reach), ylim=(-reach, reach), title=f"{SENSE_LOOK[SENSES[i]][0]} plane")
     ax.set(xlabel="first axis", ylabel="second axis")
     if i == 0:

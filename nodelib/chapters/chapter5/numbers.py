@@ -157,7 +157,7 @@ class LatentPlanes:
 
     def start(self, angle: float, mix: float) -> Tensor:
         """The latent start (D,) at an angle, in turns, of a circle in either plane, and between the two."""
-        turn = 2 * torch.pi * torch.tensor(angle)
+        turn = 2 * torch.pi * self.means.new_tensor(angle)
         on_circle = torch.stack([turn.cos(), turn.sin()])
         points = self.centres + self.sizes[:, None] * (on_circle @ self.axes)
         return (1 - mix) * points[0] + mix * points[1]
