@@ -13,7 +13,7 @@ from nodelib.data.spirals import STEPS, SpiralSet
 from nodelib.experiments.latent import chosen, series_of
 from nodelib.models.recurrent import Forecaster, Recurrence
 from nodelib.models.series import Series, tidy
-from nodelib.workbook.style import INK, LOOKS, Look, book, label
+from nodelib.workbook.style import INK, LOOKS, Look, book, label, plain_ticks
 
 # A latent ODE is drawn as an ODE-Net, a recurrent network as a residual network, wherever the book draws them; what a
 # gap does to the state is another line of the same.
@@ -95,7 +95,7 @@ def between(models: Mapping[str, Recurrence], series: Series, points: int = 12) 
                 for gap_t, gap_h in zip(t, h[..., unit], strict=True):
                     ax.plot(gap_t, gap_h, "-", color=look.colour, lw=1.4)
                 ax.plot(t[:, 0], h[:, 0, unit], ".", color=look.colour, ms=5)
-            ax.set(xlabel="t", title=SERIES_NAME[name], ylim=(-1.1, 1.1))
+            ax.set(xlabel="t", title=SERIES_NAME[name], ylim=(-1.6, 1.6))
         fig.axes[0].set_ylabel("state, three units")
     return fig
 
@@ -182,6 +182,7 @@ def table2(record: Mapping[str, Any], paper: Mapping[str, Sequence[float]], targ
                 if name in paper:
                     ax.plot(paper[name][j], place, "x", color="#777777", ms=6)
             ax.set(xscale="log", title=f"{k} observations", xlabel="RMS error", ylim=(len(names) - 0.5, -0.5))
+            plain_ticks(ax.xaxis, [0.05, 0.1, 0.2, 0.5, 1])
             ax.grid(axis="y", visible=False)
         fig.axes[0].set_yticks(range(len(names)), [SERIES_NAME[name] for name in names])
     return fig

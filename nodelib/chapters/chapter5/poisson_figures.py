@@ -47,16 +47,30 @@ def fig7(
         fig = Figure(figsize=(10.5, 5.6))
         halves: Any = fig.subfigures(2, 1)
         above, below = halves
-        top: Any = above.subplots(1, len(ones) + 1, width_ratios=[1] * len(ones) + [1.3])
-        for k, (row, model) in enumerate(zip(record["one"], ones.values(), strict=True)):
-            one_panel(top[k], row, model, first=k == 0, last=k + 1 == len(ones))
-        errors_panel(top[-1], record["one"])
+        one_row(above, record, ones)
         bottom: Any = below.subplots(1, len(shown) + 1, width_ratios=[1.1] * len(shown) + [1])
         for k, (task, (model, family, given, scored)) in enumerate(shown.items()):
             seed = middle(best_run(record, task)["error"])
             each_panel(bottom[k], task, seed, model, family, given, scored)
         scores_panel(bottom[-1], record)
     return fig
+
+
+@torch.no_grad()
+def intensities(record: Mapping[str, Any], ones: Mapping[int, Any]) -> Figure:
+    """The upper half of ``fig7``: one intensity, learned from more and more sequences."""
+    with book():
+        fig = Figure(figsize=(8.8, 2.6))
+        one_row(fig, record, ones)
+    return fig
+
+
+def one_row(fig: Any, record: Mapping[str, Any], ones: Mapping[int, Any]) -> None:
+    """A panel a number of sequences, and one of all errors."""
+    axes = fig.subplots(1, len(ones) + 1, width_ratios=[1] * len(ones) + [1.3])
+    for k, (row, model) in enumerate(zip(record["one"], ones.values(), strict=True)):
+        one_panel(axes[k], row, model, first=k == 0, last=k + 1 == len(ones))
+    errors_panel(axes[-1], record["one"])
 
 
 def line(name: str) -> Any:
