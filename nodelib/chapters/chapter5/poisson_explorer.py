@@ -79,11 +79,11 @@ class Sequences:
 
     def events(self, family: Sinusoid, what: str, number: int) -> tuple[Events, Events]:
         """The events of a sequence that are given, and those kept back, both (1, m)."""
-        times = self.candidates.times
-        there = self.marks < family.rate(times)
-        given = self.first if TASKS[what].share < 1 else times < TASKS[what].given[1]
         rows = slice(number, number + 1)
-        return self.candidates.keep(there & given).rows(rows), self.candidates.keep(there & ~given).rows(rows)
+        every = self.candidates.rows(rows)
+        there = self.marks[rows] < family.rate(every.times)
+        given = self.first[rows] if TASKS[what].share < 1 else every.times < TASKS[what].given[1]
+        return every.keep(there & given), every.keep(there & ~given)
 
     @torch.no_grad()
     def at(self, what: str, phase: float, depth: float, number: int) -> Surprise:
