@@ -186,7 +186,7 @@ def surprise(number: str = "5.10", numbers: Sequences | None = None) -> Live[Sur
     choices = [("half of the events", "half"), ("those before t = 5", "past")]
     controls = {
         "what": Dropdown(options=choices, value="half", description="given"),
-        "phase": FloatSlider(value=0.3, min=0, max=1, step=0.05, description="phase φ/2π", readout_format=".2f"),
+        "phase": FloatSlider(value=0.3, min=0, max=0.95, step=0.05, description="phase φ/2π", readout_format=".2f"),
         "depth": FloatSlider(value=0.9, min=0, max=0.9, step=0.1, description="depth", readout_format=".1f"),
         "number": IntSlider(value=min(11, numbers.series - 1), min=0, max=numbers.series - 1, description="draw"),
     }
