@@ -140,7 +140,7 @@ def model_at_work(model: Any, spirals: SpiralSet, row: int, draws: int = 8) -> F
         reads.set(
             title="observations, read from the last to the first", xlabel="t", xlim=(-0.05, 2.05), ylim=(-2.6, 3.1)
         )
-        image = inner.imshow(states.T, aspect="auto", cmap="RdBu", vmin=-1, vmax=1, interpolation="nearest")
+        image = inner.imshow(states.T.numpy(), aspect="auto", cmap="RdBu", vmin=-1, vmax=1, interpolation="nearest")
         inner.set(title="the encoder's state", xlabel="observations read", ylabel="unit")
         inner.grid(False)
         fig.colorbar(image, ax=inner, fraction=0.05)
