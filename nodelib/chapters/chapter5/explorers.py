@@ -104,10 +104,10 @@ def latent_planes(number: str, planes: LatentPlanes) -> Live[Start]:
         fig = Figure(figsize=(8.8, 3.3))
         one, other, right = fig.subplots(1, 3, subplot_kw={"box_aspect": 1})
         movers = [_starts(one, planes, 0), _starts(other, planes, 1), _seen(right)]
-    span = {"min": 0.0, "max": 1.0, "step": 0.05, "readout_format": ".2f"}
+    span = {"min": 0.0, "step": 0.05, "readout_format": ".2f"}
     controls = {
-        "angle": FloatSlider(value=0.2, description="angle", **span),
-        "mix": FloatSlider(value=0.0, description="mix", **span),
+        "angle": FloatSlider(value=0.2, max=0.95, description="angle", **span),
+        "mix": FloatSlider(value=0.0, max=1.0, description="mix", **span),
     }
     return Live(fig, controls, planes.at, movers, lambda s: f"Figure {number}. {describe_start(s)}")
 

@@ -85,18 +85,20 @@ def foretold(spirals: SpiralSet, rows: Sequence[int], models: Mapping[str, Any],
 @torch.no_grad()
 def between(models: Mapping[str, Recurrence], series: Series, points: int = 12) -> Figure:
     """What the state does between the observations of one series, (1, k): a panel a network, in each the three units
-    that vary most; a dot where an observation was read."""
+    that move most in the gaps, or where none does those that vary most; a dot where an observation was read."""
     with book():
         fig = Figure(figsize=(8.8, 2.5))
         for ax, (name, recurrence) in zip(fig.subplots(1, len(models), sharey=True), models.items(), strict=True):
             t, h = states_between(recurrence, series, points)
-            chosen_units = h[:, -1].var(0).argsort(descending=True)[:3]
-            for unit, look in zip(chosen_units.tolist(), (LOOKS["odenet"], LOOKS["resnet"], LOOKS["rk4"]), strict=True):
+            moved = (h[:, -1] - h[:, 0]).abs().mean(0)
+            most = (moved if moved.any() else h[:, -1].var(0)).argsort(descending=True)[:3]
+            for unit, look in zip(most.tolist(), (LOOKS["odenet"], LOOKS["resnet"], LOOKS["rk4"]), strict=True):
                 for gap_t, gap_h in zip(t, h[..., unit], strict=True):
                     ax.plot(gap_t, gap_h, "-", color=look.colour, lw=1.4)
                 ax.plot(t[:, 0], h[:, 0, unit], ".", color=look.colour, ms=5)
-            ax.set(xlabel="t", title=SERIES_NAME[name], ylim=(-1.6, 1.6))
-        fig.axes[0].set_ylabel("state, three units")
+            ax.set(xlabel="t", title=SERIES_NAME[name])
+        reach = max(1.1, *(abs(end) for end in fig.axes[0].get_ylim()))  # an ODE may leave what tanh gives
+        fig.axes[0].set(ylabel="state, three units", ylim=(-reach, reach))
     return fig
 
 
@@ -134,11 +136,11 @@ def model_at_work(model: Any, spirals: SpiralSet, row: int, draws: int = 8) -> F
         for axis, colour in ((0, LOOKS["odenet"].colour), (1, LOOKS["resnet"].colour)):
             reads.plot(series.t[0], series.x[0, :, axis], ".", color=colour, ms=6)
             label(reads, f"x{'₁₂'[axis]}", (1.0, float(spirals.test.clean[row, STEPS, axis])), colour)
-        reads.annotate("", (0.0, 2.35), (1.0, 2.35), arrowprops={"arrowstyle": "->", "color": INK})
+        reads.annotate("", (0.0, 2.85), (1.0, 2.85), arrowprops={"arrowstyle": "->", "color": INK})
         reads.set(
-            title="observations, read from the last to the first", xlabel="t", xlim=(-0.05, 2.05), ylim=(-2.6, 2.6)
+            title="observations, read from the last to the first", xlabel="t", xlim=(-0.05, 2.05), ylim=(-2.6, 3.1)
         )
-        image = inner.imshow(states.T, aspect="auto", cmap="RdBu", vmin=-1, vmax=1, interpolation="nearest")
+        image = inner.imshow(states.T.numpy(), aspect="auto", cmap="RdBu", vmin=-1, vmax=1, interpolation="nearest")
         inner.set(title="the encoder's state", xlabel="observations read", ylabel="unit")
         inner.grid(False)
         fig.colorbar(image, ax=inner, fraction=0.05)
@@ -182,9 +184,9 @@ def table2(record: Mapping[str, Any], paper: Mapping[str, Sequence[float]], targ
                 if name in paper:
                     ax.plot(paper[name][j], place, "x", color="#777777", ms=6)
             ax.set(xscale="log", title=f"{k} observations", xlabel="RMS error", ylim=(len(names) - 0.5, -0.5))
-            plain_ticks(ax.xaxis, [0.05, 0.1, 0.2, 0.5, 1])
+            plain_ticks(ax.xaxis, [0.02, 0.05, 0.1, 0.2, 0.5, 1])
             ax.grid(axis="y", visible=False)
-        fig.axes[0].set_yticks(range(len(names)), [SERIES_NAME[name] for name in names])
+        fig.axes[0].set_yticks(range(len(names)), [SERIES_NAME[name].replace(", ODE", ",\nODE") for name in names])
     return fig
 
 
@@ -200,5 +202,5 @@ def interpolation(planes: Any, angle: float = 0.2, mixes: int = 9) -> Figure:
             ax.plot(*seen[STEPS - 1 :].T, ":", color=colour, lw=1.3)
             ax.plot(*seen[:1].T, "o", color=colour, ms=4)
             bare_plane(ax, 3.2)
-            ax.set_title(f"{mix:.0%}", fontsize=9)
+            ax.set_title(f"{100 * mix:g}%", fontsize=9)
     return fig

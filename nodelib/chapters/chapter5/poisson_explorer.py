@@ -79,11 +79,11 @@ class Sequences:
 
     def events(self, family: Sinusoid, what: str, number: int) -> tuple[Events, Events]:
         """The events of a sequence that are given, and those kept back, both (1, m)."""
-        times = self.candidates.times
-        there = self.marks < family.rate(times)
-        given = self.first if TASKS[what].share < 1 else times < TASKS[what].given[1]
         rows = slice(number, number + 1)
-        return self.candidates.keep(there & given).rows(rows), self.candidates.keep(there & ~given).rows(rows)
+        every = self.candidates.rows(rows)
+        there = self.marks[rows] < family.rate(every.times)
+        given = self.first[rows] if TASKS[what].share < 1 else every.times < TASKS[what].given[1]
+        return every.keep(there & given), every.keep(there & ~given)
 
     @torch.no_grad()
     def at(self, what: str, phase: float, depth: float, number: int) -> Surprise:
@@ -186,7 +186,7 @@ def surprise(number: str = "5.10", numbers: Sequences | None = None) -> Live[Sur
     choices = [("half of the events", "half"), ("those before t = 5", "past")]
     controls = {
         "what": Dropdown(options=choices, value="half", description="given"),
-        "phase": FloatSlider(value=0.3, min=0, max=1, step=0.05, description="phase φ/2π", readout_format=".2f"),
+        "phase": FloatSlider(value=0.3, min=0, max=0.95, step=0.05, description="phase φ/2π", readout_format=".2f"),
         "depth": FloatSlider(value=0.9, min=0, max=0.9, step=0.1, description="depth", readout_format=".1f"),
         "number": IntSlider(value=min(11, numbers.series - 1), min=0, max=numbers.series - 1, description="draw"),
     }

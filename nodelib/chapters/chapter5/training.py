@@ -67,7 +67,8 @@ def recipes(record: Record) -> Figure:
             ax.axvline(x, color="#999999", lw=1, ls="--" if x < alone else "-")
             label(ax, words, (x, -0.75), shift=(3, 0), fontsize=9)
         ax.set(xscale="log", ylim=(len(runs) - 0.4, -1.2), xlabel="RMS error on the 100 further points, without noise")
-        plain_ticks(ax.xaxis, [0.1, 0.2, 0.5, 1])
+        plain_ticks(ax.xaxis, [0.02, 0.05, 0.1, 0.2, 0.5, 1])
+        ax.set_xlim(right=1.3 * max(ax.get_xlim()[1], alone))  # room for the label
         ax.set_yticks(range(len(runs)), [WORDS[run["recipe"]] for run in runs])
         ax.grid(axis="y", visible=False)
     return fig
