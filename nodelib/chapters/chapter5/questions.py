@@ -1,0 +1,65 @@
+"""The predictions of chapter 5: what is asked, what is right, and why. No cell of the notebook holds an answer."""
+
+from nodelib.workbook.predict import Choice, Predictions
+
+QUESTIONS = Predictions(
+    "5",
+    {
+        "5.1": Choice(
+            "On 100 further points, the GRU's error is …",
+            ("about the latent ODE's", "half of it: it has more weights", "about three times the latent ODE's"),
+            2,
+            "Its state decays in each gap, and still it has to learn where the point goes meanwhile.",
+        ),
+        "5.2": Choice(
+            "The clock is set forward by five windows, for observations and forecast alike. Which forecasts change?",
+            ("of neither network", "of the one that is fed $t$", "of both"),
+            1,
+            "Gaps are the same on any clock.",
+        ),
+        "5.3": Choice(
+            "From one draw to 100 inside the logarithm, the bound on $\\log p(x)$ …",
+            ("falls: more terms are averaged", "stays: it is an average", "rises"),
+            2,
+            "In the mean it never falls with the number of draws, and it ends at $\\log p(x)$.",
+        ),
+        "5.4": Choice(
+            "With 100 observations, one at each step of the grid, the best recurrent network is …",
+            ("still three times as far off as the latent ODE", "about as good", "twice as good"),
+            1,
+            "Without gaps there is nothing to learn of gaps.",
+        ),
+        "5.5": Choice(
+            "It was trained with 30 observations a series. Shown 100 of each, its error in the window …",
+            ("falls", "stays", "rises"),
+            2,
+            "The encoder has never met such small gaps.",
+        ),
+        "5.6": Choice(
+            "In the four dimensions of $z_0$, the starts of clockwise and of counter-clockwise spirals lie …",
+            ("in two halves of one cloud", "each in a plane of their own", "mixed"),
+            1,
+            "A plane turns one way. Two planes in four dimensions meet in one point only.",
+        ),
+        "5.7": Choice(
+            "The base lets the horizon grow. Trained on the whole window from the start, of ten seeds there fail …",
+            ("none", "about three", "all"),
+            1,
+            "Three of ten, at this rate; at a rate of 0.003, all ten.",
+        ),
+        "5.8": Choice(
+            "One RK4 step for each gap, of a 30th of a window on average: its largest error, beside that of 25 shared "
+            "knots, is …",
+            ("less: it takes more steps", "about the same", "well over ten times as large"),
+            2,
+            "The longest of 6,000 gaps is several times the average, and the error grows with its fifth power.",
+        ),
+        "5.9": Choice(
+            "One intensity from 100 sequences. The ODE's error, beside that of a kernel estimate of tuned width, is …",
+            ("half of it", "about the same", "twice as large"),
+            1,
+            "Both smooth the same events; for one intensity nothing calls for a latent state.",
+        ),
+    },
+)
+predict, tally = QUESTIONS.ask, QUESTIONS.tally

@@ -1,0 +1,89 @@
+"""Chapter 5's tables: what the records say of models of series and of intensities; ways to meet irregular times."""
+
+from collections.abc import Callable, Mapping, Sequence
+from time import process_time
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from nodelib.models.irregular import by_hermite, by_rescaling, by_union
+from nodelib.models.latent import LatentODE
+from nodelib.workbook.table import Table
+
+from .figures import SERIES_NAME
+
+Record = Mapping[str, Any]
+PAPER = {"rnn": (0.3937, 0.3202, 0.1813), "latent ODE": (0.1642, 0.1502, 0.1346)}  # [P] Table 2
+
+
+def errors_of(record: Record, name: str, k: int, target: str = "clean") -> np.ndarray:
+    """The errors of the nine trainings of a model at k observations: by data seed and initialisation, (3, 3)."""
+    (run,) = (run for run in record["runs"] if (run["model"], run["k"]) == (name, k))
+    return np.reshape(run[target], (len(record["data_seeds"]), -1))
+
+
+def against(record: Record, name: str, k: int, other: str = "latent ODE", target: str = "clean") -> np.ndarray:
+    """How much larger the error of ``name`` is than that of ``other``: by data seed, means over initialisations."""
+    return errors_of(record, name, k, target).mean(1) - errors_of(record, other, k, target).mean(1)
+
+
+def table2(record: Record) -> Table:
+    """A row a model, a column a number of observations: the mean of nine trainings, the least and the largest, and in
+    brackets the mean against noisy targets; then the paper's numbers."""
+    counts = sorted({run["k"] for run in record["runs"]})
+    rows = []
+    for name in dict.fromkeys(run["model"] for run in record["runs"]):
+        cells = []
+        for k in counts:
+            clean, noisy = errors_of(record, name, k), errors_of(record, name, k, "noisy")
+            cells.append(f"{clean.mean():.3f}, {clean.min():.3f} to {clean.max():.3f} ({noisy.mean():.3f})")
+        rows.append((SERIES_NAME[name], *cells))
+    rows += [(f"[P], {SERIES_NAME[name]}", *(f"{x:.3f}" for x in found)) for name, found in PAPER.items()]
+    return Table(("model", *(f"{k} observations" for k in counts)), rows)
+
+
+def ways(model: LatentODE, z0: Tensor, t: Tensor) -> tuple[Table, dict[str, float]]:
+    """The latent states at irregular times in several ways: evaluations of f, the largest error against a tight solve,
+    and milliseconds; and the errors by name. In double precision, and f is left so."""
+    field, z0, t = model.field.double(), z0.double(), t.double()
+    each: dict[str, Callable[[], Tensor]] = {
+        "union, dopri5 at 1e-4": lambda: by_union(field, z0, t, rtol=1e-4, atol=1e-4),
+        "Hermite, 12 steps of rk4": lambda: by_hermite(field, z0, t, knots=13),
+        "Hermite, 25 steps": lambda: by_hermite(field, z0, t, knots=26),
+        "Hermite, 50 steps": lambda: by_hermite(field, z0, t, knots=51),
+        "rescaling, one rk4 step a gap": lambda: by_rescaling(field, z0, t),
+        "rescaling, two": lambda: by_rescaling(field, z0, t, options={"step_size": 0.5}),
+    }
+    rows, errors = [], {}
+    with torch.no_grad():
+        exact = by_union(field, z0, t, rtol=1e-9, atol=1e-9)
+        for name, way in each.items():
+            field.nfe, begun = 0, process_time()
+            found = way()
+            milliseconds = 1e3 * (process_time() - begun)
+            errors[name] = float((found - exact).abs().max())
+            rows.append((name, str(field.nfe), f"{errors[name]:.0e}", f"{milliseconds:.0f}"))
+    return Table(("way", "evaluations", "largest error", "ms"), rows), errors
+
+
+def intensities(record: Record) -> Table:
+    """One intensity of two bumps: for each number of sequences the median error over ten seeds, relative in L², of the
+    ODE, of a kernel estimate, and of a histogram and a constant; and in how many seeds the ODE is nearer."""
+    names = ("ODE", "kernel", "histogram of 20 bins", "constant")
+    rows = []
+    for row in record["one"]:
+        error = {name: np.array(row["error"][name]) for name in names}
+        cells = [f"{np.median(error['ODE']):.3f}"]
+        for name in names[1:]:
+            nearer = int((error["ODE"] < error[name]).sum())
+            cells.append(f"{np.median(error[name]):.3f} ({nearer} of {len(error['ODE'])})")
+        rows.append((str(row["sequences"]), *cells))
+    return Table(("sequences", "ODE", *(f"{name} (ODE nearer)" for name in names[1:])), rows)
+
+
+def paired(differences: Sequence[float]) -> tuple[float, float, int]:
+    """Mean, its standard error, and how many are above zero."""
+    values = np.asarray(differences)
+    return float(values.mean()), float(values.std(ddof=1) / len(values) ** 0.5), int((values > 0).sum())
