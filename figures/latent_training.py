@@ -137,7 +137,7 @@ def main(arguments: list[str] | None = None) -> dict[str, Any] | None:
     torch.set_flush_denormal(True)  # vanishing gradients make the encoder several times slower
     if a.smoke:
         with tempfile.TemporaryDirectory() as folder:
-            a.states, a.sizes, a.seeds, a.iterations = Path(folder), (20, 2, 10), 2, 4
+            a.states, a.sizes, a.seeds, a.iterations = Path(folder), (20, 2, 10), 2, 10
             return everything(a)
     a.states, a.sizes, a.seeds = STATES, (1000, 2, 200), SEEDS
     STATES.mkdir(exist_ok=True)

@@ -83,7 +83,7 @@ def test_more_observations_are_added_and_noise_is_only_scaled(numbers):
     assert 0.05 < (some.x - bare.x).std() < 0.2
 
 
-@pytest.mark.parametrize(("k", "gap", "count"), [(1, 0.0, 1), (100, 0.0, 100), (100, 0.8, 20), (10, 0.8, 10)])
+@pytest.mark.parametrize(("k", "gap", "count"), [(1, 0.0, 1), (100, 0.0, 100), (100, 0.5, 50), (10, 0.8, 10)])
 def test_a_gap_is_in_the_middle_and_leaves_what_it_leaves(numbers, k, gap, count):
     f = numbers.at(0, k, 0.1, gap, 2.0)
     assert len(f.t) == len(f.x) == count
