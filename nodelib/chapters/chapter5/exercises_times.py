@@ -124,8 +124,9 @@ def own_time(f: Field, t0: Any, t1: Any, s: float, z: Any) -> Any:
 
 
 def _spans(rng: np.random.Generator) -> tuple:
-    b, dim = int(rng.integers(2, 6)), int(rng.integers(2, 4))
+    b, dim = int(rng.integers(4, 7)), int(rng.integers(2, 4))
     t0, span, s = rng.normal(size=b), rng.uniform(0.2, 3, size=b), float(rng.uniform(0.1, 0.9))
+    span[0], span[1] = -span[0], 0  # one goes back, as the encoder does; one stands, as padding does
     return _Field(rng, dim), t0, t0 + span, s, rng.normal(size=(b, dim))
 
 

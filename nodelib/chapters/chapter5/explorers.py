@@ -93,7 +93,7 @@ def describe_start(s: Start) -> str:
     way = "counter-clockwise" if s.turns > 0 else "clockwise"
     turned = f"the curve turns {abs(s.turns):.2f} times {way} in the window"
     if abs(s.turns) < 0.5:
-        turned = f"the curve turns less than half a time in the window ({s.turns:+.2f})"
+        turned = f"the curve turns {s.turns:+.2f} times on balance in the window, counter-clockwise counted positive"
     where = f"{1 - s.mix:.0%} counter-clockwise, {s.mix:.0%} clockwise"
     return f"A start at {s.angle:.2f} turns on either circle, {where}: {turned}."
 

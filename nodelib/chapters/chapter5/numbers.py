@@ -48,7 +48,9 @@ class Forecast(NamedTuple):
     @property
     def further(self) -> float:
         """The same after it, as far as it is shown; nan where nothing is."""
-        return rms(self.found[STEPS : self.until] - self.clean[STEPS : self.until]) if self.until > STEPS else np.nan
+        return (
+            rms(self.found[STEPS : self.until] - self.clean[STEPS : self.until]) if self.until > STEPS + 1 else np.nan
+        )
 
 
 def rms(x: np.ndarray) -> float:

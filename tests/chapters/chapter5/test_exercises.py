@@ -254,6 +254,11 @@ def test_padding():
         (lambda p, x, mask: chosen_first(p, x, mask) * x.shape[2], "D numbers"),
         (lambda p, x, mask: torch.stack([by_mask(*row) for row in zip(p, x, mask, strict=True)]).mean(), "means"),
         (lambda p, x, mask: torch.stack([by_mask(*r) for r in zip(p, x, mask, strict=True) if r[2].any()]).mean(), ""),
+        (
+            lambda p, x, mask: ((p - x.nan_to_num(0, 0, 0)).square() * mask[..., None]).sum() / mask.sum() / x.shape[2],
+            "",
+        ),
+        (lambda p, x, mask: ((p - x)[x.isfinite() & (x.abs() < 1e6) & (x != 0)] ** 2).mean(), ""),
         (lambda p, x, mask: by_mask(p, x, mask).sqrt(), "root"),
         (lambda p, x, mask: by_mask(p, x, mask).detach(), "no gradient"),
         (lambda p, x, mask: by_mask(p, x, mask).item(), "no gradient"),
@@ -271,7 +276,8 @@ def test_padding_in_these_inputs_is_seen_by_all_who_look():
     padding = torch.cat([x[~mask].flatten() for _, x, mask in arguments])
     assert padding.isnan().any()
     assert padding.isinf().any()
-    assert (padding == 1e30).any()
+    assert (padding == 1e200).any()
+    assert (padding == 0.7).any()
 
 
 def test_a_clock_for_each_series():
@@ -302,6 +308,8 @@ def test_a_clock_for_each_series():
         (lambda f, t0, t1, s, z: -mixed(f, t0, t1, s, z), "sign"),
         (lambda f, t0, t1, s, z: mixed(f, t1, t0, s, z), ""),
         (lambda f, t0, t1, s, z: (t1 - t0) * f(t0 + s * (t1 - t0), z), ""),
+        (lambda f, t0, t1, s, z: abs(t1 - t0)[:, None] * f(t0 + s * (t1 - t0), z), ""),
+        (lambda f, t0, t1, s, z: np.maximum(t1 - t0, 1e-3)[:, None] * f(t0 + s * (t1 - t0), z), ""),
         (lambda f, t0, t1, s, z: t1[:, None] * f(s * t1, z), "t0 is 0 only"),
         (lambda f, t0, t1, s, z: mixed(f, t0, t1, 0.5, z), "does not depend on s"),
         (lambda f, t0, t1, s, z: mixed(f, t0[:1], t1[:1], s, z), ""),
@@ -363,6 +371,7 @@ def test_how_likely_events_are():
         (lambda t, a, b, T: np.log(rate(t, a, b)).sum() - expected(a, b, max([0, *t])), "last event"),
         (lambda t, a, b, T: np.exp(by_loop(t, a, b, T)), "likelihood"),
         (lambda t, a, b, T: -by_loop(t, a, b, T), "sign"),
+        (lambda t, a, b, T: np.log(np.prod(rate(t, a, b))) - expected(a, b, T), ""),
         (lambda t, a, b, T: by_loop(t, a, b, T) - math.lgamma(len(t) + 1), "n!"),
         (lambda t, a, b, T: by_loop(t, a, b, T) * (len(t) > 0), "No event is an observation"),
         (lambda t, a, b, T: np.log(rate(t, a, b)).mean() - expected(a, b, T), ""),

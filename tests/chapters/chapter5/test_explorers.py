@@ -159,7 +159,7 @@ def test_the_sentence_of_the_planes():
     assert describe_start(s) == f"{where}: the curve turns 0.99 times counter-clockwise in the window."
     assert describe_start(s._replace(turns=-1.2)) == f"{where}: the curve turns 1.20 times clockwise in the window."
     assert describe_start(s._replace(turns=-0.3)) == (
-        f"{where}: the curve turns less than half a time in the window (-0.30)."
+        f"{where}: the curve turns -0.30 times on balance in the window, counter-clockwise counted positive."
     )
 
 
