@@ -194,12 +194,28 @@ class Errors(NamedTuple):
     noisy: list[float]
 
 
-def further_errors(model: Any, sets: Sequence[SpiralSet], which: Sequence[int], split: str = "test") -> Errors:
-    """How well each model foretells the further points of its set's ``split`` ("train", "validation" or "test")."""
+def in_strides(model: Any, series: Series, times: Tensor, stride: int) -> Tensor:
+    """The forecast at ``times`` (K,), every ``stride``-th of which is foretold in one go: (*models, batch, K, D).
+
+    A recurrent network feeds on its own forecasts, and how far they lie apart is a choice: it was trained on gaps of
+    some length. ``stride`` forecasts, each begun one time later, together have all times. A latent ODE gives the same
+    for each stride.
+    """
+    found: list[Tensor] = [times] * len(times)
+    for first in range(stride):
+        found[first::stride] = model.forecast(series, times[first::stride]).unbind(-2)
+    return torch.stack(found, -2)
+
+
+def further_errors(
+    model: Any, sets: Sequence[SpiralSet], which: Sequence[int], split: str = "test", stride: int = 1
+) -> Errors:
+    """How well each model foretells the further points of its set's ``split`` ("train", "validation" or "test"), in
+    strides of so many of the grid's steps."""
     parts: list[Split] = [getattr(each, split) for each in sets]
     rows, scale = torch.tensor(which), torch.tensor([each.scale for each in sets])
     grid = sets[0].grid
-    found = model.forecast(chosen(series_of(parts, grid), rows), grid[STEPS:])
+    found = in_strides(model, chosen(series_of(parts, grid), rows), grid[STEPS:], stride)
 
     def rms(targets: list[Tensor]) -> list[float]:
         errors = found - torch.stack(targets)[rows][:, :, STEPS:]

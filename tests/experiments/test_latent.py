@@ -251,3 +251,31 @@ def test_the_script_goes_all_the_way_and_leaves_nothing(capsys):
     printed = capsys.readouterr().out
     assert "100%,   0 min left] rnn-dt, 30 points, final: 100%" in printed
     assert "paper, latent ODE" in printed
+
+
+# --- forecasts in strides ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("stride", [1, 3, 7])
+def test_in_strides_each_forecast_has_its_own_times(stride):
+    """Point number j is the one that a forecast of every ``stride``-th time from j mod stride on has there."""
+    torch.manual_seed(0)
+    model = latent.make("gru-dt", SETS, 2, SHORT).double()
+    series, times = series_of([each.train for each in SETS], SETS[0].grid), SETS[0].grid[STEPS : STEPS + 10]
+    found = latent.in_strides(model, series, times, stride)
+    assert found.shape == (2, 12, 10, 2)
+    for j in range(10):
+        own = model.forecast(series, times[j % stride :: stride])[..., j // stride, :]
+        assert torch.equal(found[..., j, :], own)
+    if stride == 1:
+        assert torch.equal(found, model.forecast(series, times))
+    else:
+        assert (found - model.forecast(series, times)).abs().max() > 1e-4
+
+
+def test_a_latent_ode_is_the_same_in_strides():
+    torch.manual_seed(0)
+    model = latent.make("latent ODE", SETS, 2, SHORT).double()
+    series, times = series_of([each.train for each in SETS], SETS[0].grid), SETS[0].grid[STEPS : STEPS + 10]
+    gap = latent.in_strides(model, series, times, 3) - model.forecast(series, times)
+    assert gap.abs().max() < 1e-3  # twelve rk4 steps, from other starts
