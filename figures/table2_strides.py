@@ -2,9 +2,9 @@
 
     python figures/table2_strides.py       measures what figures/table2_spirals.py trained: a minute of one CPU core
 
-A recurrent network foretells by feeding on its own forecasts. The table asks for each of 100 further steps of 0.01; with
-30 observations a window the network was trained on gaps of 0.033 in the mean. Here it goes in strides of 1, 2, 3, 5 or 10
-steps, as often as it takes to have all points (``experiments.latent.in_strides``). For each model and number of
+A recurrent network foretells by feeding on its own forecasts. The table asks for each of 100 further steps of 0.01;
+with 30 observations a window it was trained on gaps of 0.033 in the mean. Here it goes in strides of 1, 2, 3, 5
+or 10 steps, as often as it takes to have all points (``experiments.latent.in_strides``). For each model and number of
 observations the stride is chosen by the noisy further points of the validation series. Leaves
 figures/records/table2_strides.json.
 """
