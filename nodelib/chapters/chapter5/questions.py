@@ -33,13 +33,13 @@ QUESTIONS = Predictions(
             "It was trained with 30 observations a series. Shown 100 of each, its error in the window …",
             ("falls", "stays", "rises"),
             2,
-            "The encoder has never met such small gaps.",
+            "The encoder has never met a hundred small gaps in a row.",
         ),
         "5.6": Choice(
             "In the four dimensions of $z_0$, the starts of clockwise and of counter-clockwise spirals lie …",
             ("in two halves of one cloud", "each in a plane of their own", "mixed"),
             1,
-            "A plane turns one way. Two planes in four dimensions meet in one point only.",
+            "A plane turns one way. Two planes in four dimensions need meet in one point only.",
         ),
         "5.7": Choice(
             "The base lets the horizon grow. Trained on the whole window from the start, of ten seeds there fail …",
@@ -48,8 +48,8 @@ QUESTIONS = Predictions(
             "Three of ten, at this rate; at a rate of 0.003, all ten.",
         ),
         "5.8": Choice(
-            "One RK4 step for each gap, of a 30th of a window on average: its largest error, beside that of 25 shared "
-            "knots, is …",
+            "One RK4 step for each gap, of a 30th of a window on average: its largest error, beside that of 25 "
+            "shared steps, is …",
             ("less: it takes more steps", "about the same", "well over ten times as large"),
             2,
             "The longest of 6,000 gaps is several times the average, and the error grows with its fifth power.",
