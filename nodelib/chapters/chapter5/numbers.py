@@ -77,7 +77,7 @@ class Observations:
     def at(self, spiral: int, k: int, noise: float, gap: float, until: float) -> Forecast:
         """The numbers of the explorer: k observations, fewer where a gap of that length in the window's middle does not
         leave so many; noise in the plane's units; a horizon in windows."""
-        low, high = (1 - gap) / 2, (1 + gap) / 2
+        low, high = round((1 - gap) / 2, 9), round((1 + gap) / 2, 9)  # so that 0.15 is 0.15
         order = self.order[spiral]
         t = order.double() / STEPS
         kept = order[(t < low) | (t >= high)] if gap else order
