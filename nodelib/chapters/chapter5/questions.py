@@ -33,7 +33,7 @@ QUESTIONS = Predictions(
             "With 100 observations, one at each step of the grid, the best recurrent network is …",
             ("still three times as far off as the latent ODE", "about as good", "over ten times as near"),
             2,
-            "Without gaps there is nothing to learn of gaps; and by this recipe the latent ODE fails in most trainings.",
+            "Without gaps there is nothing to learn of gaps; and by this recipe most latent ODEs fail.",
         ),
         "5.5": Choice(
             "It was trained with 30 observations a series. Shown 100 of each, its error in the window …",
