@@ -1,6 +1,6 @@
 """Table 2 of the paper: how far off are 100 further points of a spiral, foretold from 30, 50 or 100 noisy ones?
 
-    python figures/table2_spirals.py              tunes, trains and measures: some 50 minutes of one CPU core
+    python figures/table2_spirals.py              tunes, trains and measures: some 65 minutes of one CPU core
     python figures/table2_spirals.py --resume     goes on with what was interrupted
     python figures/table2_spirals.py --smoke      the whole way in seconds, on little data; leaves nothing behind
 

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from nodelib.models.flows import base_log_prob, check_sizes
+from nodelib.models.irregular import gathered
 from nodelib.models.odenet import GRADIENTS
 from nodelib.models.recurrent import Affine, Field, Recurrence
 from nodelib.models.series import Series, reverse, tidy
@@ -81,10 +82,7 @@ class LatentODE(nn.Module):
         """What is to be seen at the series' own times, from z0 at grid[0]: (*models, batch, times, D)."""
         if series.grid is None or series.step is None:
             raise ValueError("the series has no grid and step: give the times of the whole batch, and where in it t is")
-        z = self.path(z0, series.grid)
-        step = series.step.movedim(-1, 0)[..., None]
-        found = z.gather(0, step.expand(*step.shape[:-1], self.latent))
-        return self.decode(found.movedim(0, -2))
+        return self.decode(gathered(self.path(z0, series.grid), series.step))
 
     def log_likelihood(self, z0: Tensor, series: Series) -> Tensor:
         """log p(x | z0), summed over what is observed: (*models, batch)."""
