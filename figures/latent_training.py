@@ -1,15 +1,16 @@
-"""Why does a latent ODE's training fail, and what helps? One recipe, and thirteen that differ from it in one thing.
+"""Why does a latent ODE's training fail, and what helps? One recipe, and others that differ from it in a thing or two.
 
-    python figures/latent_training.py              trains and measures: some fifteen minutes of one CPU core
-    python figures/latent_training.py --resume     goes on with what was interrupted
-    python figures/latent_training.py --draw       only draws what is recorded
-    python figures/latent_training.py --smoke      the whole way in seconds, on little data; leaves nothing behind
+    python figures/latent_training.py                  trains and measures: some fifteen minutes of one CPU core
+    python figures/latent_training.py --observed 100   the same with 100 observations a series, other recipes
+    python figures/latent_training.py --resume         goes on with what was interrupted
+    python figures/latent_training.py --draw           only draws what is recorded
+    python figures/latent_training.py --smoke          the whole way in seconds, on little data; leaves nothing behind
 
 Spirals with 30 observations each, 1,000 to train on. Ten seeds, each with data, initial parameters and batches of its
 own, the same under every recipe, side by side in one module. Measured on test series without noise, in the plane's
 units: the root mean square error in the observed window, and on the 100 further points. A seed has failed where the
 latter is more than half of what the mean of the training series gives. Leaves figures/records/latent_training.json and
-latent_training.png.
+latent_training.png, or latent_training_100.json.
 """
 
 import argparse
@@ -42,16 +43,32 @@ RECIPES: dict[str, tuple[dict[str, Any], float]] = {
     "t": ({"encoder": "rnn-t"}, RATE),
     "low rate": ({}, 0.003),
     "low rate, whole window": ({"growth": 0.0}, 0.003),
+    "rate 0.01": ({}, 0.01),
+    "rate 0.01, whole window": ({"growth": 0.0}, 0.01),
+    "rate 0.01, KL x 10": ({"kl": 10.0}, 0.01),
+    "rate 0.01, sigma 5": ({"sigma": 5.0}, 0.01),
+    "rate 0.005": ({}, 0.005),
+    "rate 0.005, KL x 10": ({"kl": 10.0}, 0.005),
 }
-K, SEEDS = 30, 10
+# By number of observations, the recipes that are compared.
+COMPARED = {
+    30: list(RECIPES)[:14],
+    100: [BASE, "whole window", "sigma 5", "KL x 10", *list(RECIPES)[14:]],
+}
+SEEDS = 10
 NAME = "latent_training"
 HERE = Path(__file__).parent
 STATES = HERE / "states"  # of what is not finished; not in git
 
 
+def name_of(observed: int) -> str:
+    """The record's name, by how many observations a series has."""
+    return NAME if observed == 30 else f"{NAME}_{observed}"
+
+
 def run(name: str, sets: list[SpiralSet], a: argparse.Namespace) -> dict[str, Any]:
     """Train ten seeds by one recipe, and measure them; or read what was measured before."""
-    stem = f"{NAME}_{name.replace(' ', '_').replace(',', '')}"
+    stem = f"{name_of(a.observed)}_{name.replace(' ', '_').replace(',', '')}"
     done, state = a.states / f"{stem}.json", a.states / f"{stem}.safetensors"
     if not a.resume:
         done.unlink(missing_ok=True)
@@ -103,35 +120,36 @@ def mean_alone(sets: list[SpiralSet]) -> list[float]:
 
 def everything(a: argparse.Namespace) -> dict[str, Any]:
     """All recipes: what goes into the record."""
-    sets = [make_spirals(K, seed, sizes=a.sizes) for seed in range(a.seeds)]
+    sets = [make_spirals(a.observed, seed, sizes=a.sizes) for seed in range(a.seeds)]
     return {
-        "observed": K,
+        "observed": a.observed,
         "seeds": a.seeds,
         "series": a.sizes,
         "iterations": a.iterations,
         "base": LATENT._replace(iterations=a.iterations)._asdict(),
         "mean_alone": mean_alone(sets),
-        "runs": [run(name, sets, a) for name in a.recipe],
+        "runs": [run(name, sets, a) for name in a.recipe or COMPARED[a.observed]],
     }
 
 
-def draw_it() -> None:
+def draw_it(name: str) -> None:
     from nodelib.chapters.chapter5.training import recipes
     from nodelib.workbook.style import save
 
-    save(recipes(records.read(NAME)), HERE / f"{NAME}.png")
+    save(recipes(records.read(name)), HERE / f"{name}.png")
 
 
 def main(arguments: list[str] | None = None) -> dict[str, Any] | None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--observed", type=int, choices=COMPARED, default=30, help="observations a series")
     parser.add_argument("--iterations", type=int, default=2000, help="of each training")
-    parser.add_argument("--recipe", nargs="+", choices=RECIPES, default=list(RECIPES))
+    parser.add_argument("--recipe", nargs="+", choices=RECIPES, help="all, if none is named")
     parser.add_argument("--resume", action="store_true", help="go on with what was interrupted")
     parser.add_argument("--draw", action="store_true", help="only draw what is recorded")
     parser.add_argument("--smoke", action="store_true", help="little data and few iterations, to see that it runs")
     a = parser.parse_args(arguments)
     if a.draw:
-        draw_it()
+        draw_it(name_of(a.observed))
         return None
     torch.set_num_threads(1)
     torch.set_flush_denormal(True)  # vanishing gradients make the encoder several times slower
@@ -143,8 +161,8 @@ def main(arguments: list[str] | None = None) -> dict[str, Any] | None:
     STATES.mkdir(exist_ok=True)
     numbers = everything(a)
     seconds = sum(row["seconds"] for row in numbers["runs"])
-    records.write(NAME, numbers, seconds, records.describe_device("cpu"))
-    draw_it()
+    records.write(name_of(a.observed), numbers, seconds, records.describe_device("cpu"))
+    draw_it(name_of(a.observed))
     return numbers
 
 

@@ -26,6 +26,12 @@ WORDS = {
     "t": "encoder sees t, not Δt",
     "low rate": "rate 0.003",
     "low rate, whole window": "rate 0.003, whole window",
+    "rate 0.01": "rate 0.01",
+    "rate 0.01, whole window": "rate 0.01, whole window",
+    "rate 0.01, KL x 10": "rate 0.01, KL × 10",
+    "rate 0.01, sigma 5": "rate 0.01, σ 5 ×",
+    "rate 0.005": "rate 0.005",
+    "rate 0.005, KL x 10": "rate 0.005, KL × 10",
 }
 
 
