@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from nodelib.data.spirals import STEPS, SpiralSet
-from nodelib.experiments.latent import chosen, series_of
+from nodelib.experiments.latent import chosen, in_strides, series_of
 from nodelib.models.recurrent import Forecaster, Recurrence
 from nodelib.models.series import Series, tidy
 from nodelib.workbook.style import INK, LOOKS, Look, book, label, plain_ticks
@@ -60,16 +60,18 @@ def truth(ax: Axes, curve: Tensor) -> None:
 
 
 @torch.no_grad()
-def foretold(spirals: SpiralSet, rows: Sequence[int], models: Mapping[str, Any], reach: float = 2.6) -> Figure:
-    """A row a model, a column a test series: its observations, the spiral, and what the model makes of them. A latent
-    ODE draws the window as well."""
+def foretold(
+    spirals: SpiralSet, rows: Sequence[int], models: Mapping[str, Any], stride: int = 1, reach: float = 2.6
+) -> Figure:
+    """A row a model, a column a test series: its observations, the spiral, and what the model makes of them, asked in
+    strides of so many steps of the grid. A latent ODE draws the window as well."""
     series = seen_of(spirals, list(rows))
     with book():
         fig = Figure(figsize=(2.1 * len(rows), 2.15 * len(models)))
         axes = fig.subplots(len(models), len(rows), squeeze=False)
         for line, (name, model) in zip(axes, models.items(), strict=True):
             colour, grid = SERIES_LOOK[name].colour, spirals.grid
-            further = model.forecast(series, grid[STEPS:])
+            further = in_strides(model, series, grid[STEPS:], stride)
             window = None if isinstance(model, Forecaster) else model.forecast(series, grid[:STEPS])
             for i, (ax, row) in enumerate(zip(line, rows, strict=True)):
                 truth(ax, spirals.test.clean[row])

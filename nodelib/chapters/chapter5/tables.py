@@ -44,6 +44,29 @@ def table2(record: Record) -> Table:
     return Table(("model", *(f"{k} observations" for k in counts)), rows)
 
 
+def in_best_strides(record: Record, name: str, k: int, target: str = "clean") -> tuple[int, np.ndarray]:
+    """The stride that was best on validation series, in steps of the grid, for a model at k observations; and the errors
+    in it, in the order of ``errors_of``. For the record ``table2_strides``."""
+    (run,) = (run for run in record["runs"] if (run["model"], run["k"]) == (name, k))
+    return run["stride"], np.reshape(run[target][str(run["stride"])], (3, -1))
+
+
+def strides(record: Record, latent: Record) -> Table:
+    """A row a recurrent network, a column a number of observations: the mean of nine trainings, asked in steps of 0.01
+    and in the strides that validation chose; and in how many of the nine it is nearer than the latent ODE of the same
+    place in ``latent``, the record of Table 2."""
+    counts = sorted({run["k"] for run in record["runs"]})
+    rows = []
+    for name in dict.fromkeys(run["model"] for run in record["runs"]):
+        cells = []
+        for k in counts:
+            stride, errors = in_best_strides(record, name, k)
+            nearer = int((errors < errors_of(latent, "latent ODE", k)).sum())
+            cells.append(f"{errors_of(latent, name, k).mean():.3f}, {errors.mean():.3f} in {stride / 100:.2f} ({nearer})")
+        rows.append((SERIES_NAME[name], *cells))
+    return Table(("model", *(f"{k} observations" for k in counts)), rows)
+
+
 def ways(model: LatentODE, z0: Tensor, t: Tensor) -> tuple[Table, dict[str, float]]:
     """The latent states at irregular times in several ways: evaluations of f, the largest error against a tight solve,
     and milliseconds; and the errors by name. In double precision, and f is left so."""
