@@ -23,7 +23,8 @@ import torch
 
 from nodelib.data.spirals import STEPS, SpiralSet, make_spirals
 from nodelib.experiments import records
-from nodelib.experiments.latent import LATENT, Recipe, chosen, fit, further_errors, series_of
+from nodelib.experiments.forecasts import chosen, further_errors, series_of
+from nodelib.experiments.latent import LATENT, Recipe, fit
 
 BASE = "base"
 RATE = 0.02

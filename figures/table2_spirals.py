@@ -23,7 +23,8 @@ import torch
 
 from nodelib.data.spirals import STEPS, SpiralSet, make_spirals
 from nodelib.experiments import records
-from nodelib.experiments.latent import LATENT, RECURRENT, Recipe, fit, further_errors
+from nodelib.experiments.forecasts import further_errors
+from nodelib.experiments.latent import LATENT, RECURRENT, Recipe, fit
 from nodelib.experiments.training import save_atomically
 
 NAMES = (

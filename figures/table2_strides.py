@@ -4,8 +4,8 @@
 
 A recurrent network foretells by feeding on its own forecasts. The table asks for each of 100 further steps of 0.01;
 with 30 observations a window it was trained on gaps of 0.033 in the mean. Here it goes in strides of 1, 2, 3, 5
-or 10 steps, as often as it takes to have all points (``experiments.latent.in_strides``). For each model and number of
-observations the stride is chosen by the noisy further points of the validation series. Leaves
+or 10 steps, as often as it takes to have all points (``experiments.forecasts.in_strides``). For each model and number
+of observations the stride is chosen by the noisy further points of the validation series. Leaves
 figures/records/table2_strides.json.
 """
 
@@ -17,7 +17,7 @@ import torch
 
 from nodelib.data.spirals import make_spirals
 from nodelib.experiments import records
-from nodelib.experiments.latent import further_errors
+from nodelib.experiments.forecasts import further_errors
 from nodelib.models.recurrent import KINDS
 from nodelib.models.trained_series import DATA_SEEDS, STARTS, trained_series
 

@@ -20,7 +20,9 @@ import numpy as np
 from .trial import MISSING, Trial, quiet, words
 from .values import unfinished
 
-__all__ = ["MISSING", "Exercise", "Exercises", "quiet", "words"]
+__all__ = ["MISSING", "Exercise", "Exercises", "quiet", "tried", "words"]
+
+NO_FUNCTION = "a function is asked, and this is none. Give its name, without calling it."
 
 
 class Exercise:
@@ -71,7 +73,7 @@ class Exercise:
         if self.inputs is None:
             return self._value(answer)
         if not callable(answer):
-            return "a function is asked, and this is none. Give its name, without calling it."
+            return NO_FUNCTION
         return self._trial(answer).verdict()
 
     def _trial(self, answer: Callable[..., Any]) -> Trial:
@@ -92,6 +94,22 @@ class Exercise:
     def advice(self) -> str:
         """The first hint, where there is one."""
         return f" {self.hints[0]}" if self.hints else ""
+
+
+def tried(answer: Any, trial: Callable[[Any], Any]) -> Any:
+    """``trial(answer)``, quietly, for an exercise that judges a function by what it does; a sentence where the answer
+    is none, raises, or is interrupted."""
+    if unfinished(answer):
+        return f"{MISSING}."
+    if not callable(answer):
+        return NO_FUNCTION
+    try:
+        with quiet():
+            return trial(answer)
+    except KeyboardInterrupt:
+        return "it was interrupted before it gave anything."
+    except BaseException as error:
+        return f"it raises {words(error)}."
 
 
 class Exercises:

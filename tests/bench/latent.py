@@ -22,7 +22,7 @@ from torch import Tensor
 
 from nodelib import torch_ode
 from nodelib.data.spirals import make_spirals
-from nodelib.experiments.latent import series_of
+from nodelib.experiments.forecasts import series_of
 from nodelib.models.latent import LatentODE
 from nodelib.models.series import Series
 from tests.bench.race import Race, Run, report

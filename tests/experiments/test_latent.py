@@ -1,6 +1,6 @@
 # pyright: reportAttributeAccessIssue=false, reportArgumentType=false
 # pyright: reportOptionalMemberAccess=false, reportOptionalSubscript=false
-"""Training on spirals: models side by side are as alone, an interrupted run ends as a whole one, errors are as said."""
+"""Training on spirals: models side by side are as alone, an interrupted run ends as a whole one."""
 
 import argparse
 import importlib.util
@@ -12,7 +12,8 @@ from torch import Tensor
 
 from nodelib.data.spirals import STEPS, make_spirals
 from nodelib.experiments import latent
-from nodelib.experiments.latent import MODELS, RatedAdam, Recipe, SpiralLoss, fit, further_errors, horizon, series_of
+from nodelib.experiments.forecasts import series_of
+from nodelib.experiments.latent import MODELS, RatedAdam, Recipe, SpiralLoss, fit, horizon
 from nodelib.models.series import Series
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -157,29 +158,6 @@ def test_every_model_learns(name):
     assert log.loss[-1][0] < 0.7 * log.loss[0][0]
 
 
-# --- errors -----------------------------------------------------------------------------------------------------------
-
-
-class Oracle(torch.nn.Module):
-    """Foretells the first model's set exactly, and the others' 0.1 too high in one coordinate."""
-
-    def forecast(self, series: Series, times: Tensor) -> Tensor:
-        assert torch.equal(times, SETS[0].grid[STEPS:])
-        assert torch.equal(series.x[0], SETS[1].test.x)
-        found = torch.stack([SETS[i].test.clean[:, STEPS:] for i in (1, 0)])
-        found[1, ..., 0] += 0.1
-        return found
-
-
-def test_errors_are_root_mean_squares_in_the_planes_units():
-    clean, noisy = further_errors(Oracle(), SETS, [1, 0])
-    assert clean[0] == 0
-    assert clean[1] == pytest.approx(0.1 / 2**0.5 * SETS[0].scale)
-    assert noisy[0] == pytest.approx(0.1, rel=0.1)
-    errors = (SETS[1].test.noisy - SETS[1].test.clean)[:, STEPS:] * SETS[1].scale
-    assert noisy[0] == pytest.approx(float(errors.square().mean().sqrt()))
-
-
 def test_unknown_models_are_refused():
     with pytest.raises(ValueError, match="name must be one of latent ODE, "):
         latent.make("transformer", SETS, None, SHORT)
@@ -251,31 +229,3 @@ def test_the_script_goes_all_the_way_and_leaves_nothing(capsys):
     printed = capsys.readouterr().out
     assert "100%,   0 min left] rnn-dt, 30 points, final: 100%" in printed
     assert "paper, latent ODE" in printed
-
-
-# --- forecasts in strides ---------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("stride", [1, 3, 7])
-def test_in_strides_each_forecast_has_its_own_times(stride):
-    """Point number j is the one that a forecast of every ``stride``-th time from j mod stride on has there."""
-    torch.manual_seed(0)
-    model = latent.make("gru-dt", SETS, 2, SHORT).double()
-    series, times = series_of([each.train for each in SETS], SETS[0].grid), SETS[0].grid[STEPS : STEPS + 10]
-    found = latent.in_strides(model, series, times, stride)
-    assert found.shape == (2, 12, 10, 2)
-    for j in range(10):
-        own = model.forecast(series, times[j % stride :: stride])[..., j // stride, :]
-        assert torch.equal(found[..., j, :], own)
-    if stride == 1:
-        assert torch.equal(found, model.forecast(series, times))
-    else:
-        assert (found - model.forecast(series, times)).abs().max() > 1e-4
-
-
-def test_a_latent_ode_is_the_same_in_strides():
-    torch.manual_seed(0)
-    model = latent.make("latent ODE", SETS, 2, SHORT).double()
-    series, times = series_of([each.train for each in SETS], SETS[0].grid), SETS[0].grid[STEPS : STEPS + 10]
-    gap = latent.in_strides(model, series, times, 3) - model.forecast(series, times)
-    assert gap.abs().max() < 1e-3  # twelve rk4 steps, from other starts

@@ -5,7 +5,8 @@ import torch
 from safetensors.torch import save_file
 
 from nodelib.data.spirals import make_spirals
-from nodelib.experiments.latent import LATENT, RECURRENT, further_errors, make
+from nodelib.experiments.forecasts import further_errors
+from nodelib.experiments.latent import LATENT, RECURRENT, make
 from nodelib.models import checkpoints
 from nodelib.models.latent import LatentODE
 from nodelib.models.trained_series import DATA_SEEDS, STARTS, trained_series

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nodelib.workbook.check import MISSING, Exercise, quiet, words
+from nodelib.workbook.check import MISSING, Exercise, tried
 from nodelib.workbook.values import numbers, unfinished
 
 Array = NDArray[Any]
@@ -23,17 +23,7 @@ class Collapse(Exercise):
 
     def judge(self, answer: Any) -> str | None:
         """None for such a field, else what it does."""
-        if unfinished(answer):
-            return f"{MISSING}."
-        if not callable(answer):
-            return "a function is asked, and this is none. Give its name, without calling it."
-        try:
-            with quiet():
-                return self._tried(answer)
-        except KeyboardInterrupt:
-            return "it was interrupted before it gave anything."
-        except BaseException as error:
-            return f"it raises {words(error)}."
+        return tried(answer, self._tried)
 
     def _tried(self, f: Field) -> str | None:
         z = np.random.default_rng(4).normal(size=(40, 2))

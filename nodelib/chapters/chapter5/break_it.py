@@ -13,7 +13,7 @@ from nodelib.models.flows import one_of
 from nodelib.models.latent import LatentODE
 from nodelib.models.series import Series
 from nodelib.models.trained_series import STARTS, trained_series
-from nodelib.workbook.check import MISSING, Exercise, quiet, words
+from nodelib.workbook.check import MISSING, Exercise, tried
 from nodelib.workbook.values import numbers, unfinished
 
 Array = NDArray[Any]
@@ -74,17 +74,7 @@ class Lost(Exercise):
 
     def judge(self, answer: Any) -> str | None:
         """None for such a curve, else which bound it breaks, or how well the model follows."""
-        if unfinished(answer):
-            return f"{MISSING}."
-        if not callable(answer):
-            return "a function is asked, and this is none. Give its name, without calling it."
-        try:
-            with quiet():
-                found = self._bounded(answer)
-        except KeyboardInterrupt:
-            return "it was interrupted before it gave anything."
-        except BaseException as error:
-            return f"it raises {words(error)}."
+        found = tried(answer, self._bounded)
         return found if isinstance(found, str) else self._followed(found)
 
     @staticmethod

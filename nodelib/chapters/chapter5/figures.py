@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from nodelib.data.spirals import STEPS, SpiralSet
-from nodelib.experiments.latent import chosen, in_strides, series_of
+from nodelib.experiments.forecasts import chosen, in_strides, series_of
 from nodelib.models.recurrent import Forecaster, Recurrence
 from nodelib.models.series import Series, tidy
 from nodelib.workbook.style import INK, LOOKS, Look, book, label, plain_ticks
@@ -98,7 +98,7 @@ def between(models: Mapping[str, Recurrence], series: Series, points: int = 12) 
                 for gap_t, gap_h in zip(t, h[..., unit], strict=True):
                     ax.plot(gap_t, gap_h, "-", color=look.colour, lw=1.4)
                 ax.plot(t[:, 0], h[:, 0, unit], ".", color=look.colour, ms=5)
-            ax.set(xlabel="t", title=SERIES_NAME[name])
+            ax.set(xlabel="t, in windows", title=SERIES_NAME[name])
         reach = max(1.1, *(abs(end) for end in fig.axes[0].get_ylim()))  # an ODE may leave what tanh gives
         fig.axes[0].set(ylabel="state, three units", ylim=(-reach, reach))
     return fig
@@ -140,7 +140,10 @@ def model_at_work(model: Any, spirals: SpiralSet, row: int, draws: int = 8) -> F
             label(reads, f"x{'₁₂'[axis]}", (1.0, float(spirals.test.clean[row, STEPS, axis])), colour)
         reads.annotate("", (0.0, 2.85), (1.0, 2.85), arrowprops={"arrowstyle": "->", "color": INK})
         reads.set(
-            title="observations, read from the last to the first", xlabel="t", xlim=(-0.05, 2.05), ylim=(-2.6, 3.1)
+            title="observations, read from the last to the first",
+            xlabel="t, in windows",
+            xlim=(-0.05, 2.05),
+            ylim=(-2.6, 3.1),
         )
         image = inner.imshow(states.T.numpy(), aspect="auto", cmap="RdBu", vmin=-1, vmax=1, interpolation="nearest")
         inner.set(title="the encoder's state", xlabel="observations read", ylabel="unit")
@@ -152,7 +155,9 @@ def model_at_work(model: Any, spirals: SpiralSet, row: int, draws: int = 8) -> F
                 latent.plot(grid, path[:, unit], "-", color=colour, lw=0.6, alpha=0.7)
             latent.errorbar(-0.03, mean[0, unit], log_std.exp()[0, unit], fmt=".", color=colour, capsize=3, ms=6)
         latent.axvspan(0, 1, color="#eeeeee", zorder=0)
-        latent.set(title="draws of z₀ from q, and where f takes them", xlabel="t", ylabel="z", xlim=(-0.08, 2.05))
+        latent.set(
+            title="draws of z₀ from q, and where f takes them", xlabel="t, in windows", ylabel="z", xlim=(-0.08, 2.05)
+        )
         truth(curve, spirals.test.clean[row])
         for each in seen:
             curve.plot(*each[:STEPS].T, "-", color=LOOKS["odenet"].colour, lw=0.6, alpha=0.7)

@@ -45,8 +45,8 @@ def table2(record: Record) -> Table:
 
 
 def in_best_strides(record: Record, name: str, k: int, target: str = "clean") -> tuple[int, np.ndarray]:
-    """The stride that was best on validation series, in steps of the grid, for a model at k observations; and the errors
-    in it, in the order of ``errors_of``. For the record ``table2_strides``."""
+    """Of the record ``table2_strides``: the stride, in steps of the grid, that was best on validation series for a
+    model at k observations; and the errors in it, as ``errors_of`` has them."""
     (run,) = (run for run in record["runs"] if (run["model"], run["k"]) == (name, k))
     return run["stride"], np.reshape(run[target][str(run["stride"])], (3, -1))
 
@@ -62,7 +62,9 @@ def strides(record: Record, latent: Record) -> Table:
         for k in counts:
             stride, errors = in_best_strides(record, name, k)
             nearer = int((errors < errors_of(latent, "latent ODE", k)).sum())
-            cells.append(f"{errors_of(latent, name, k).mean():.3f}, {errors.mean():.3f} in {stride / 100:.2f} ({nearer})")
+            cells.append(
+                f"{errors_of(latent, name, k).mean():.3f}, {errors.mean():.3f} in {stride / 100:.2f} ({nearer})"
+            )
         rows.append((SERIES_NAME[name], *cells))
     return Table(("model", *(f"{k} observations" for k in counts)), rows)
 
