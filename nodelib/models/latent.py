@@ -94,7 +94,7 @@ class LatentODE(nn.Module):
         """E_q[log p(x | z₀)] - KL(q ‖ p), in nats: (*models, batch).
 
         noise:      standard normal draws ε, (*models, batch, latent), for z₀ = mean + std ε; drawn here where None.
-        kl_weight:  another weight than 1 makes it something else than a bound.
+        kl_weight:  above 1 it is a looser bound, below 1 none.
         """
         mean, log_std = self.encode(series)
         z0 = mean + log_std.exp() * (torch.randn_like(mean) if noise is None else noise)

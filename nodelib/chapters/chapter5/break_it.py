@@ -1,4 +1,4 @@
-"""Exercise 5.8: a series that begins as the model's spirals do, and that it cannot follow. The check runs the model."""
+"""Exercise 5.6: a series that begins as the model's spirals do, and that it cannot follow. The check runs the model."""
 
 from collections.abc import Callable
 from functools import cache
@@ -169,7 +169,7 @@ def off_spiral(t: Array, x: Array) -> Array:
 
 BREAK_IT = Lost(
     trained,
-    "5.8 Break it", lambda: np.nan,
+    "5.6 Break it", lambda: np.nan,
     hints=(
         "For a spiral the first half alone tells z₀, and z₀ settles the rest. To which second half does no z₀ lead?",
         "Let the angle slow down after t = 0.5 until it turns back: 2π (t - 2 max(t - 0.5, 0)²). The larger the "

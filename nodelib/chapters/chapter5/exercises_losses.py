@@ -73,7 +73,7 @@ PADDING = Differentiated(
 )  # fmt: skip
 
 
-# 5.7 ------------------------------------------------------------------------------------------------------------------
+# 5.8 ------------------------------------------------------------------------------------------------------------------
 def log_likelihood(times: Any, a: float, b: float, T: float) -> Any:
     return np.sum(np.log(a) - b * np.asarray(times)) - _expected(a, b, T)
 
@@ -102,7 +102,7 @@ def _factorial(times: np.ndarray) -> float:
 
 
 EVENTS = Exercise(
-    "5.7 How likely are these events?",
+    "5.8 How likely are these events?",
     log_likelihood,
     _events,
     [

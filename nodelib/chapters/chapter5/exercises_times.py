@@ -105,7 +105,7 @@ DECAY = Exercise(
 )  # fmt: skip
 
 
-# 5.6 ------------------------------------------------------------------------------------------------------------------
+# 5.7 ------------------------------------------------------------------------------------------------------------------
 class _Field:
     """A field for a batch of states (b, D), each at its own time, (b,); one number is the same time for all."""
 
@@ -114,7 +114,10 @@ class _Field:
 
     def __call__(self, t: Any, z: Any) -> np.ndarray:
         z = np.asarray(z, dtype=float)
-        t = np.broadcast_to(np.ravel(np.asarray(t, dtype=float)), len(z))[:, None]
+        t = np.asarray(t, dtype=float)
+        if t.shape not in ((), (len(z),)):
+            raise ValueError(f"f(t, z) takes a number or one time for each row, ({len(z)},), not {t.shape}")
+        t = np.broadcast_to(t, len(z))[:, None]
         return np.tanh(z @ self.weights) + np.cos(3 * t) * self.speed[0]
 
 
@@ -131,7 +134,7 @@ def _spans(rng: np.random.Generator) -> tuple:
 
 
 OWN_TIME = Exercise(
-    "5.6 A clock for each series",
+    "5.7 A clock for each series",
     own_time,
     _spans,
     [

@@ -95,7 +95,7 @@ def describe_start(s: Start) -> str:
     if abs(s.turns) < 0.5:
         turned = f"the curve turns {s.turns:+.2f} times on balance in the window, counter-clockwise counted positive"
     where = f"{1 - s.mix:.0%} counter-clockwise, {s.mix:.0%} clockwise"
-    return f"A start at {s.angle:.2f} turns on either circle, {where}: {turned}."
+    return f"A start at an angle of {s.angle:.2f} turns, {where}: {turned}."
 
 
 def latent_planes(number: str, planes: LatentPlanes) -> Live[Start]:

@@ -20,12 +20,12 @@ from nodelib.torch_ode import odeint
 from nodelib.workbook.live import Live
 from nodelib.workbook.style import INK, LOOKS, book, label, moving, text_colour
 
-from .poisson_figures import best_run, line, middle
+from .poisson_figures import RIVAL_NAME, best_run, line, middle
 
 FAMILY = Sinusoid()  # what the models were trained on, at all phases
 KNOTS = 41  # of rk4; by λ's largest error, 0.001, it is as good as 400
 SERIES = 20
-TRUE, KNOWN, MODEL, CONSTANT = "true λ", "all but φ known", "latent ODE", "constant"
+TRUE, KNOWN, MODEL, CONSTANT = "true λ", RIVAL_NAME["phase known"], "latent ODE", "constant"
 DRAWN: dict[str, Any] = {
     TRUE: {"color": INK, "ls": "-", "lw": 1.8},
     KNOWN: {"color": INK, "ls": ":", "lw": 1.4},

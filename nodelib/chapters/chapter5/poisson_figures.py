@@ -23,6 +23,7 @@ RIVAL_LOOK: dict[str, Look] = {
     "constant": LOOKS["adams"],
     "phase known": LOOKS["truth"],
 }
+RIVAL_NAME = {"phase known": "all but φ known"}
 TASK_TITLE = {"half": "half of the events given", "past": "events before t = 5 given"}
 
 
@@ -126,7 +127,14 @@ def each_panel(
     truth = family.rate(t.expand(len(given.times), -1))[row]
     rate = conditioned(model, some, part, t)[seed, 0]
     ax.plot(t, truth, color=INK, ls="-", label="true λ")
-    ax.plot(t, phase_known(Sinusoid(end=family.end), some, part, t)[0], color=INK, lw=1, ls=":", label="phase known")
+    ax.plot(
+        t,
+        phase_known(Sinusoid(end=family.end), some, part, t)[0],
+        color=INK,
+        lw=1,
+        ls=":",
+        label=RIVAL_NAME["phase known"],
+    )
     ax.plot(t, rate, **(line("ODE") | {"linestyle": "--"}), label="latent ODE")
     rest = "to come" if task == "past" else "kept back"
     ticks = ((given, -0.7, "given", LOOKS["adjoint"].colour), (scored, -1.7, rest, LOOKS["data"].colour))
@@ -153,7 +161,7 @@ def scores_panel(ax: Axes, record: Mapping[str, Any]) -> None:
             drawn = {"color": RIVAL_LOOK[name].colour, "ms": 5, "mfc": "none" if task == "past" else None}
             ax.plot(values, [k + shift] * len(values), marker, **drawn)
     ax.set(xscale="log", xlim=(0.025, 0.3), title="nats per event above true λ", ylim=(-0.6, len(names) - 0.4))
-    ax.set_yticks(range(len(names)), list(reversed(names)))
+    ax.set_yticks(range(len(names)), [RIVAL_NAME.get(name, name) for name in reversed(names)])
     ax.plot([], [], "o", color=INK, label="half")
     ax.plot([], [], "s", color=INK, mfc="none", label="past")
     plain_ticks(ax.xaxis, [0.03, 0.05, 0.1, 0.2])

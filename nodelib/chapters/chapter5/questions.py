@@ -7,15 +7,16 @@ QUESTIONS = Predictions(
     {
         "5.1": Choice(
             "On 100 further points, asked for in steps of 0.01, the GRU's error is …",
-            ("about the latent ODE's", "half of it: it has more weights", "about three times the latent ODE's"),
+            ("about the latent ODE's", "half of it", "about three times the latent ODE's"),
             2,
             "It feeds on its own forecasts, a hundred times.",
         ),
         "5.1 steps": Choice(
-            "Asked in steps of 0.03, the GRU's error is …",
-            ("as large as before", "half of it", "less than the latent ODE's"),
+            "Nine GRUs and nine latent ODEs were trained. Asked in steps of 0.03, how many of the GRUs are nearer than "
+            "every one of the latent ODEs?",
+            ("none", "about half", "all nine"),
             2,
-            "It was trained on gaps of 0.033 on average, and feeds on itself a third as often.",
+            "They were trained on gaps of 0.033 on average, and feed on themselves a third as often.",
         ),
         "5.2": Choice(
             "The clock is set forward by five windows, for observations and forecast alike. Which forecasts change?",
@@ -30,10 +31,10 @@ QUESTIONS = Predictions(
             "In the mean it never falls with the number of draws, and it ends at $\\log p(x)$.",
         ),
         "5.4": Choice(
-            "With 100 observations, one at each step of the grid, the best recurrent network is …",
-            ("still three times as far off as the latent ODE", "about as good", "over ten times as near"),
-            2,
-            "Without gaps there is nothing to learn of gaps; and by this recipe most latent ODEs fail.",
+            "With 100 observations, one at each step of the grid, and steps of 0.01: which is nearer?",
+            ("the latent ODE", "the GRU with decay", "they are about alike"),
+            1,
+            "Without gaps there is nothing to learn of gaps; and by this recipe about half of the latent ODEs fail.",
         ),
         "5.5": Choice(
             "It was trained with 30 observations a series. Shown 100 of each, its error in the window …",
@@ -48,14 +49,15 @@ QUESTIONS = Predictions(
             "A plane turns one way. Two planes in four dimensions need meet in one point only.",
         ),
         "5.7": Choice(
-            "The base lets the horizon grow. Trained on the whole window from the start, of ten seeds there fail …",
+            "The first recipe lets the horizon grow. How many of ten seeds fail where the loss sees the whole window "
+            "from the start?",
             ("none", "about three", "all"),
             1,
             "Three of ten, at this rate; at a rate of 0.003, all ten.",
         ),
         "5.8": Choice(
-            "One RK4 step for each gap, of a 30th of a window on average: its largest error, beside that of 25 "
-            "shared steps, is …",
+            "Rescaling with one RK4 step for each gap, of a 30th of a window on average: its largest error, beside "
+            "that of 25 knots' steps, is …",
             ("less: it takes more steps", "about the same", "well over ten times as large"),
             2,
             "The longest of 6,000 gaps is several times the average, and the error grows with its fifth power.",

@@ -300,6 +300,7 @@ def test_a_clock_for_each_series():
         return [(b - a) * f(np.array([a + s * (b - a)]), row[None])[0] for a, b, row in zip(t0, t1, z, strict=True)]
 
     wrong = [
+        (as_columns, "one time for each row"),
         (lambda f, t0, t1, s, z: f(t0 + s * (t1 - t0), z), "dt/ds"),
         (lambda f, t0, t1, s, z: (t1 - t0)[:, None] * f(s, z), "asked at s"),
         (lambda f, t0, t1, s, z: (t1 - t0)[:, None] * f(s * (t1 - t0), z), "begins at 0"),
@@ -315,7 +316,7 @@ def test_a_clock_for_each_series():
         (lambda f, t0, t1, s, z: (t1 - t0)[:, None] * f(t0 + s * (t1 - t0), (t1 - t0)[:, None] * z), ""),
         (lambda f, t0, t1, s, z: lambda s, z: mixed(f, t0, t1, s, z), "function"),
     ]
-    graded(EXERCISES["5.6"], [by_loop, mixed, by_torch, as_columns, each_alone], wrong)
+    graded(EXERCISES["5.7"], [by_loop, mixed, by_torch, each_alone], wrong)
 
 
 def test_one_solve_leads_each_series_through_its_own_interval():
@@ -328,7 +329,7 @@ def test_one_solve_leads_each_series_through_its_own_interval():
     def g(s, y):
         return (t1 - t0)[:, None] * f(t0 + s * (t1 - t0), y)
 
-    assert np.allclose(EXERCISES["5.6"].right(f, t0, t1, 0.3, z), g(0.3, z))
+    assert np.allclose(EXERCISES["5.7"].right(f, t0, t1, 0.3, z), g(0.3, z))
     found = odeint(g, z, [0.0, 1.0], rtol=1e-10, atol=1e-12)[-1]
     for i in range(3):
         alone = odeint(lambda t, y: f(t[None], y), z[i : i + 1], [float(t0[i]), float(t1[i])], rtol=1e-10, atol=1e-12)[
@@ -379,10 +380,10 @@ def test_how_likely_events_are():
         (lambda t, a, b, T: np.log(rate(t, a, b)).sum() - rate(np.linspace(0, T, 20), a, b).mean() * T, ""),
         (lambda t, a, b, T: np.log(rate(t, a, b)).sum() - rate(t, a, b).sum(), ""),
     ]
-    graded(EXERCISES["5.7"], [by_loop, by_quadrature, by_torch, as_an_ode], wrong)
+    graded(EXERCISES["5.8"], [by_loop, by_quadrature, by_torch, as_an_ode], wrong)
 
 
-# --- 5.8 --------------------------------------------------------------------------------------------------------------
+# --- 5.6 --------------------------------------------------------------------------------------------------------------
 
 
 def spiral(t, x, senses=(1, -1)):

@@ -155,7 +155,7 @@ def test_the_legend_of_the_planes_covers_no_start(planes):
 
 def test_the_sentence_of_the_planes():
     s = Start(0.2, 0.25, (np.zeros((1, 2)), np.zeros((1, 2))), np.zeros((1, 2)), 0.991)
-    where = "A start at 0.20 turns on either circle, 75% counter-clockwise, 25% clockwise"
+    where = "A start at an angle of 0.20 turns, 75% counter-clockwise, 25% clockwise"
     assert describe_start(s) == f"{where}: the curve turns 0.99 times counter-clockwise in the window."
     assert describe_start(s._replace(turns=-1.2)) == f"{where}: the curve turns 1.20 times clockwise in the window."
     assert describe_start(s._replace(turns=-0.3)) == (
