@@ -67,6 +67,15 @@ def test_foretold_are_forecasts_of_the_further_points(spirals):
                 np.testing.assert_allclose(data(line), model.forecast(series, t)[0], atol=1e-5)
 
 
+@torch.no_grad()
+def test_foretold_in_strides(spirals):
+    model, series, times = Forecaster("gru-dt", units=4), seen_of(spirals, [0]), spirals.grid[STEPS:]
+    (ax,) = foretold(spirals, [0], {"gru-dt": model}, stride=3).axes
+    found = data(ax.lines[-1])
+    np.testing.assert_allclose(found[1::3], model.forecast(series, times[1::3])[0], atol=1e-5)
+    assert np.abs(found - model.forecast(series, times)[0].numpy()).max() > 1e-4
+
+
 # --- between observations ---------------------------------------------------------------------------------------------
 
 
