@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from nodelib.chapters.chapter5 import poisson_explorer
-from nodelib.chapters.chapter5.poisson_explorer import (
+from nodelib.chapters.chapter5.poisson_explorer import describe_surprise, surprise
+from nodelib.chapters.chapter5.surprise import (
     CONSTANT,
     FAMILY,
     KNOWN,
@@ -16,18 +17,16 @@ from nodelib.chapters.chapter5.poisson_explorer import (
     TRUE,
     Sequences,
     Surprise,
-    describe_surprise,
     expected,
     passing,
     sequences,
-    surprise,
 )
 from nodelib.data.events import Sinusoid
 from nodelib.experiments import records
 from nodelib.experiments.poisson import TASKS, conditioned, nats, on_grid, phase_known
 from nodelib.models.flows import one_of
 from nodelib.models.trained_poisson import conditioned as untrained
-from nodelib.models.trained_poisson import finely
+from nodelib.models.trained_poisson import finely, trained_poisson
 
 ALL = {MODEL, TRUE, KNOWN, CONSTANT}
 
@@ -90,7 +89,7 @@ def test_the_model_is_the_one_in_the_middle(trained):
     """The seed of which the record says that its error is the median: on new sequences, all at once."""
     run = next(r for r in records.read("fig7_poisson")["each"] if (r["task"], r["weight"]) == ("half", 0.1))
     seed = int(np.argsort(run["error"])[2])
-    model = one_of(poisson_explorer.trained_poisson("fig7_half_0.1"), seed)
+    model = one_of(trained_poisson("fig7_half_0.1"), seed)
     for p, q in zip(model.parameters(), trained.models["half"].parameters(), strict=True):
         assert torch.equal(p, q)
 
