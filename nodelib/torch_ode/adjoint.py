@@ -18,6 +18,7 @@ from torch import Tensor
 from nodelib.common.arguments import METHODS, adjoint_settings, check_adjoint, default_tolerances
 from nodelib.common.controller import next_first_step
 from nodelib.common.solution import SolverError, on_the_way_back
+from nodelib.torch_ode.each import refuse_each
 from nodelib.torch_ode.forms import Form, ParamForm, check_params
 from nodelib.torch_ode.inputs import as_params, as_times, check_state
 from nodelib.torch_ode.look import Look
@@ -70,6 +71,7 @@ def odeint_adjoint(
         settings |= {"adjoint_rtol": adjoint_rtol, "adjoint_atol": adjoint_atol}
         settings |= {"adjoint_method": adjoint_method, "adjoint_options": adjoint_options}
         return odeint_until(odeint_adjoint, func, y0, t, event_fn, **settings)
+    refuse_each(options, "odeint_adjoint")
     refuse_transforms("odeint_adjoint")
     params = as_params(func, adjoint_params)
     check_params(params)

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from nodelib.torch_ode.adjoint import first_order_only, vjp
+from nodelib.torch_ode.each import refuse_each
 from nodelib.torch_ode.forms import Form
 from nodelib.torch_ode.inputs import as_params, as_times, check_state
 from nodelib.torch_ode.look import Look
@@ -49,6 +50,7 @@ def odeint_checkpoint(
     a first derivative. Raises what ``odeint_adjoint`` raises, and TypeError for SciPy's methods, whose steps cannot be
     taken again.
     """
+    refuse_each(options, "odeint_checkpoint")
     refuse_transforms("odeint_checkpoint")
     if str(method).startswith("scipy"):
         raise TypeError(f"{method} does not let its steps be taken again: use odeint_adjoint, or another method")

@@ -30,6 +30,7 @@ from nodelib.common.events import (
     rtol_in_time,
     settings_of_second_solve,
 )
+from nodelib.torch_ode.each import refuse_each
 from nodelib.torch_ode.forms import Form
 from nodelib.torch_ode.inputs import as_times
 from nodelib.torch_ode.modes import entrance
@@ -77,6 +78,7 @@ def odeint_event(
     returns no real numbers; TypeError for SciPy's methods. A gradient where the path is tangent to the event surface,
     dg/dt = 0, raises TangentEvent.
     """
+    refuse_each(settings.get("options"), "odeint_event")
     signature(odeint_interface).bind(func, y0, t0, **settings)  # an unknown setting is an error at once
     settings, limit = event_settings(settings)
     t0 = one_time(t0)

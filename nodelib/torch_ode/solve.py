@@ -15,6 +15,7 @@ from torch import Tensor
 from nodelib.common import scipy_solvers
 from nodelib.common.arguments import warn
 from nodelib.common.solution import GraphNeeded, NonFiniteState, Solution, Stats
+from nodelib.torch_ode.each import per_sample, solve_each
 from nodelib.torch_ode.forms import Form
 from nodelib.torch_ode.modes import entrance
 from nodelib.torch_ode.modules import has_parameters
@@ -45,6 +46,8 @@ def odeint(
         from nodelib.torch_ode.events import odeint_until  # imports this module
 
         return odeint_until(odeint, func, y0, t, event_fn, **settings)
+    if per_sample(options):
+        return solve_each(func, y0, t, **settings).check().y
     return solve(func, y0, t, **settings).y
 
 
@@ -63,7 +66,9 @@ def solve(
              for a tuple y0 one for each part. Defaults 1e-7, 1e-9 in double and 1e-5, 1e-6 in single precision.
     options: fixed-step methods: step_size, or grid_constructor(func, y0, t) (without: one step from each time in t to
              the next); adaptive: first_step, min_step, max_step, max_num_steps (100,000), controller ("I" or "PI"),
-             norm(y) -> float, step_t and jump_t (times to stop at; at a jump f is evaluated on either side);
+             norm(y) -> float, step_t and jump_t (times to stop at; at a jump f is evaluated on either side),
+             per_sample (True: each row of y0 has steps of its own, func gets t of shape (batch, 1, …), and the
+             solution is an ``EachSolution``, which tells what became of each);
              Adams: max_order (4), and implicit_adams max_iters (20) for the iterations on each step's equation.
     dense:   also keep what it takes to give the state at any time.
 
@@ -71,6 +76,10 @@ def solve(
     NonFiniteState or FixedPointFailed while solving. NFE: an FSAL pair of s stages takes 2 + (s - 1) × attempts
     (dopri5: 2 + 6 × attempts), one less with ``first_step``.
     """
+    if per_sample(options):
+        if dense:
+            raise ValueError("option 'per_sample' gives no dense output: add the times to t")
+        return solve_each(func, y0, t, method, rtol, atol, options)
     problem = prepare(func, y0, t, method, rtol, atol, options)
     sol = run(problem, dense)
     if torch.is_grad_enabled() and not (problem.func.traced or problem.followed) and has_parameters(func):
