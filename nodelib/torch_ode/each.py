@@ -251,8 +251,8 @@ class _Each:
         if log and not self.tableau.fsal:  # a slope more at the start of each further step
             alone = alone + accepts - (status == 0).long()
         parts = tuple(np.stack([row[i].cpu().numpy() for row in log]) for i in range(5)) if log else ()
-        stats: Any = Stats(*(alone, accepts, attempts - accepts))
-        return EachSolution(t, y, stats, (), None, status, self.calls, parts)
+        counts: Any = (alone, accepts, attempts - accepts)
+        return EachSolution(t, y, Stats(*counts), (), None, status, self.calls, parts)
 
 
 def per_sample(options: Any) -> bool:

@@ -96,7 +96,7 @@ MAP = (
           ("chapters.chapter5.figures.model_at_work",)),
     Entry("Figure 7", "a Poisson process with a latent rate", 5, ("5.9",),
           ("models.poisson.PoissonODE", "chapters.chapter5.poisson_figures.fig7")),
-    Entry("Figure 8", "spirals reconstructed and extrapolated", 5, ("5.1", "5.5"),
+    Entry("Figure 8", "spirals reconstructed and extrapolated", 5, ("5.1", "5.5", "5.6"),
           ("chapters.chapter5.figures.foretold", "chapters.chapter5.explorers.observations")),
     Entry("Figure 9", "what one latent dimension does", 5, ("5.6",),
           ("chapters.chapter5.numbers.LatentPlanes", "chapters.chapter5.explorers.latent_planes")),

@@ -27,7 +27,9 @@ def recipe(name: str, record: str = "latent_training") -> np.ndarray:
 def test_table_2_in_the_readme():
     """Its rows are the records'."""
     table2, strides, text = records.read("table2_spirals"), records.read("table2_strides"), read_me()
-    rows = {f"{name}, [P]": tables.PAPER[key] for name, key in (("latent ODE", "latent ODE"), ("RNN", "rnn"))}
+    rows = {
+        f"{name}, [P], other spirals": tables.PAPER[key] for name, key in (("latent ODE", "latent ODE"), ("RNN", "rnn"))
+    }
     rows["RNN, in steps of 0.01"] = tuple(tables.errors_of(table2, "rnn", k).mean() for k in COUNTS)
     for name, key in (("RNN", "rnn"), ("GRU with decay", "gru-decay")):
         rows[f"{name}, in the best steps"] = tuple(tables.in_best_strides(strides, key, k)[1].mean() for k in COUNTS)
@@ -53,7 +55,7 @@ def read_me() -> str:
 def test_with_100_observations_each_gru_is_nearer_than_each_latent_ode():
     """With or without ten times the KL."""
     gru = tables.errors_of(records.read("table2_spirals"), "gru-decay", 100).max()
-    assert gru < tables.errors_of(records.read("table2_spirals"), "latent ODE", 100).min()
+    assert 2.8 * gru < tables.errors_of(records.read("table2_spirals"), "latent ODE", 100).min() < 3 * gru
     assert gru < recipe("rate 0.01, KL x 10", "latent_training_100").min()
 
 
