@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from nodelib.common.arguments import METHODS, check_method, default_tolerances, smallest
+from nodelib.common.arguments import METHODS, check_method, check_order, default_tolerances, smallest
 from nodelib.common.solution import Solution, SolverError
 from nodelib.torch_ode import solve
 from nodelib.torch_ode.modules import module_of
@@ -136,6 +136,7 @@ def convergence(
     parts = z0 if isinstance(z0, tuple | list) else (z0,)
     if not all(isinstance(part, Tensor) and part.is_floating_point() for part in parts):
         raise TypeError("z0 must be a tensor of real floating-point numbers, or a tuple of such")
+    check_order(func)
     chosen, options = check_method(method, options, MORE_OPTIONS)
     if not METHODS[check_method(reference, None, MORE_OPTIONS)[0].name].adaptive:
         raise ValueError(f"reference must be an adaptive method, not {reference}: it is given a tolerance")

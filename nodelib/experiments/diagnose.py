@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nodelib.common.arguments import Method, check_method, default_tolerances, smallest
+from nodelib.common.arguments import Method, check_method, check_order, default_tolerances, smallest
 from nodelib.common.solution import Solution, SolverError, Step
 from nodelib.experiments import findings, probes
 from nodelib.experiments.convergence import Convergence
@@ -137,6 +137,7 @@ def diagnose(
     """
     if len(t) < 2:
         raise ValueError(f"t must have two times at least, a start and an end, not {len(t)}")
+    check_order(func)
     chosen, options = check_method(method, options, MORE_OPTIONS)
     options = {"max_num_steps": MOST_STEPS, **options} if chosen.adaptive else options
     settings = {"method": method, "rtol": rtol, "atol": atol, "options": options}

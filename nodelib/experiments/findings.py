@@ -242,8 +242,8 @@ def gradients(case: Case, found: Gradients) -> list[Finding]:
         out.append(Finding("closure", seen, means, "adjoint_params=(…), or Parameters of a Module"))
     if found.unused:
         seen = f"f does not depend on {', '.join(found.unused[:3])}{' …' if len(found.unused) > 3 else ''}"
-        advice = "a look for detach(), no_grad() or a layer left out"
-        out.append(Finding("unused parameters", seen, "they get no gradient and are not trained", advice))
+        advice = "a look for detach(), no_grad() or a layer left out, unless they are the loss's"
+        out.append(Finding("unused parameters", seen, "no solve gives them a gradient", advice))
     if found.checkpoint > max(1e-8, 1e4 * case.eps) or "checkpoint" in found.failed:
         seen = f"backpropagation and checkpoints differ by {found.checkpoint:.2g} of the gradient"
         seen = _reason(found.failed["checkpoint"]) if "checkpoint" in found.failed else seen
@@ -254,8 +254,8 @@ def gradients(case: Case, found: Gradients) -> list[Finding]:
 
 def _adjoint(case: Case, found: Gradients) -> list[Finding]:
     """Is the adjoint's gradient right?"""
-    error, grows = found.failed.get("adjoint"), not found.back < 1e-2
     tol = max(smallest(tol) or 0.0 for tol in case.tolerances) if case.method.adaptive else 1e-3
+    error, grows = found.failed.get("adjoint"), not found.back < max(1e-2, 100 * tol)
     if isinstance(error, MaxStepsReached) or (error is None and not found.adjoint > max(1e-3, min(0.3, 30 * tol))):
         return []
     seen = _reason(error) if error else f"the adjoint's gradient is off by {found.adjoint:.2g} of its size"

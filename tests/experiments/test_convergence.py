@@ -213,6 +213,8 @@ def test_bad_input_gets_a_clear_error():
         convergence(decay, z0, (0, 1), mean, refinements=-1)
     with pytest.raises(TypeError, match="z0 must be a tensor of real"):
         convergence(decay, torch.ones(2, dtype=torch.complex64), (0, 1), mean)
+    with pytest.raises(TypeError, match=r"func must take \(t, y\), in this order"):
+        convergence(lambda y, t: -y, z0, (0, 1), mean)
     layer = nn.Linear(2, 2)
     with pytest.raises(TypeError, match=r"cannot be evaluated in double precision.*pass the Module itself"):
         convergence(lambda t, z: layer(z), z0, (0, 1), mean)

@@ -73,6 +73,10 @@ def van_der_pol(t, y):
     return torch.stack([y[1], 5 * (1 - y[0] ** 2) * y[1] - y[0]])
 
 
+def bumps(t, y):
+    return -y + 20 * torch.exp(-(((t - torch.linspace(0.1, 0.9, 5)) / 0.01) ** 2)).sum()
+
+
 LAYER = nn.Linear(2, 2).double()
 RATES = torch.ones(100, 1, dtype=DOUBLE)
 RATES[3] = 50
@@ -117,6 +121,11 @@ PLANTED = {  # what is called with which arguments, and the findings that it mus
     ),
     "many outputs": (lambda: diagnose(Field(), START, torch.linspace(0, 1, 40)), {"costly adjoint"}, set()),
     "batch norm": (lambda: diagnose(bn(), START, [0, 1]), {"training mode"}, {"costly adjoint"}),
+    "bumps": (
+        lambda: diagnose(bumps, ONES, [0, 1], rtol=1e-5, atol=1e-5),
+        {"rejections"},
+        {"adjoint", "costly adjoint"},
+    ),
     "euler": (
         lambda: diagnose(lambda t, y: -30 * y, ONES, [0, 1], method="euler", options={"step_size": 0.1}),
         {"steps too long"},
@@ -208,6 +217,8 @@ def test_a_finding_says_the_numbers(seen):
     assert "underflow in the step size at t = 1" in finding(seen("blow-up"), "failed").seen
     assert "39 intervals" in finding(seen("many outputs"), "costly adjoint").means
     assert "|hλ| is up to 3, and euler is stable up to 2" in finding(seen("euler"), "steps too long").seen
+    rejected = seen("bumps").solution.stats.rejected
+    assert f"{rejected} of {len(seen('bumps').steps)} steps were rejected" in finding(seen("bumps"), "rejections").seen
     coarse = seen("a coarse solver")
     assert coarse.convergence.verdict == "not converged"
     assert f"{coarse.convergence.apart:.2g} of the way apart" in finding(coarse, "not converged").seen
@@ -320,5 +331,7 @@ def test_bad_input_gets_a_clear_error():
         diagnose(Field(), START, [0, 1], loss=lambda z: z.mean().item())
     with pytest.raises(ValueError, match="method 'dopri' is unknown"):
         diagnose(Field(), START, [0, 1], method="dopri")
+    with pytest.raises(TypeError, match=r"func must take \(t, y\), in this order"):
+        diagnose(lambda y, t: -y, START, [0, 1])
     with pytest.raises(TypeError, match="y0 must be"):
         diagnose(Field(), 1.0, [0, 1])
