@@ -255,7 +255,8 @@ def gradients(case: Case, found: Gradients) -> list[Finding]:
 def _adjoint(case: Case, found: Gradients) -> list[Finding]:
     """Is the adjoint's gradient right?"""
     tol = max(smallest(tol) or 0.0 for tol in case.tolerances) if case.method.adaptive else 1e-3
-    error, grows = found.failed.get("adjoint"), not found.back < max(1e-2, 100 * tol)
+    error = found.failed.get("adjoint")
+    grows = case.method.adaptive and not found.back < max(1e-2, 100 * tol)  # fixed steps may be coarse, no more
     if isinstance(error, MaxStepsReached) or (error is None and not found.adjoint > max(1e-3, min(0.3, 30 * tol))):
         return []
     seen = _reason(error) if error else f"the adjoint's gradient is off by {found.adjoint:.2g} of its size"
