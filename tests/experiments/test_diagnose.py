@@ -301,8 +301,9 @@ def test_every_method_can_be_looked_at():
 
 
 def test_watching_changes_nothing():
-    watched = Watched(Field(), METHODS["dopri5"])
+    watched = Watched(in_state, METHODS["dopri5"])
     sol = solve(watched, START, [0, 1])
+    assert sol.stats.rejected
     assert watched.nfe == sol.stats.nfe
     assert [step[::3] for step, _ in watched.seen] == [step[::3] for step in sol.steps]
     assert torch.equal(watched.seen[0][1], START)
@@ -322,6 +323,12 @@ def test_bars_count_the_steps():
 def test_gradients_say_where_there_is_nothing_to_compare():
     assert str(Gradients({}, {}, 0.0)) == "not compared"
     assert math.isnan(Gradients({}, {}, 0.0).adjoint)
+
+
+def test_gradients_are_compared_in_tensors_of_a_closure_too(seen):
+    found = seen("closure").gradients
+    assert 0 < found.each["adjoint", "θ"] < 1e-6
+    assert 0 < found.back < 1e-6  # there and back again
 
 
 def test_bad_input_gets_a_clear_error():
