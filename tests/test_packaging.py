@@ -211,8 +211,10 @@ def named_paths(text: str) -> set[str]:
     return {re.sub(r"NN_name|(?<=chapter)N\b", "*", word).rstrip("/") for word in [*words, *modules]}
 
 
-def test_the_example_of_the_readme_runs():
-    (example,) = re.findall(r"^```python\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+def test_the_examples_of_the_readme_run(capsys):
+    example, report = re.findall(r"^```python\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
     names: dict = {}
     exec(example, names)
     assert names["y"].shape == (200, 2)
+    exec(report, names)
+    assert "evaluations" in capsys.readouterr().out
