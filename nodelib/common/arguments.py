@@ -79,6 +79,8 @@ METHODS: dict[str, Method] = {
     )
 }
 
+REVERSIBLE = ("reversible_heun", "reversible_rk4")  # a solver of their own has them: torch_ode.odeint_reversible
+
 TORCHDIFFEQ_NAMES = {
     None: "dopri5",
     "heun2": "heun",
@@ -108,6 +110,8 @@ def check_method(name: Any, options: Any, more_options: Mapping[str, set[str]]) 
     if name == "scipy_solver":
         name = f"scipy:{options.pop('solver', 'LSODA')}"
     name = TORCHDIFFEQ_NAMES.get(name, name) if isinstance(name, str | None) else name
+    if name in REVERSIBLE:
+        raise ValueError(f"method {name!r} carries two states, which only odeint_reversible of nodelib.torch_ode does")
     if name not in METHODS:
         raise ValueError(f"method {name!r} is unknown{_nearest(name, METHODS)} The methods are: {', '.join(METHODS)}")
     method = METHODS[name]

@@ -102,6 +102,10 @@ class FixedPointFailed(SolverError):
     """The nonlinear equation of an implicit step was not solved within ``max_iters`` iterations."""
 
 
+class ReconstructionFailed(SolverError):
+    """On the way back of a reversible solve y0 did not come back: rounding was magnified too much."""
+
+
 class GraphNeeded(Exception):
     """func's first evaluation needed no gradient and a later one does: the solve begins again, with a graph."""
 
@@ -122,9 +126,9 @@ def on_the_way_back(error: SolverError, t: float, t1: float) -> SolverError:
 def changed(what: str) -> AnotherFunction:
     """The error for a func of which ``what`` is not as it was on the way there."""
     return AnotherFunction(
-        f"func is another function on the way back than it was on the way there: {what}. odeint_adjoint and "
-        "odeint_checkpoint evaluate func again on the way back, so leave its weights and attributes as they are until "
-        "then, and draw no random numbers in it; or use odeint, whose graph keeps what each evaluation used"
+        f"func is another function on the way back than it was on the way there: {what}. It is evaluated again on the "
+        "way back: leave its weights and attributes as they are until then, and draw no random numbers in it; or use "
+        "odeint, whose graph keeps what each evaluation used"
     )
 
 
