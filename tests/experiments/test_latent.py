@@ -12,7 +12,7 @@ from torch import Tensor
 
 from nodelib.data.spirals import STEPS, make_spirals
 from nodelib.experiments import latent
-from nodelib.experiments.forecasts import series_of
+from nodelib.experiments.forecasts import Errors, series_of
 from nodelib.experiments.latent import MODELS, RatedAdam, Recipe, SpiralLoss, fit, horizon
 from nodelib.models.series import Series
 
@@ -190,7 +190,7 @@ def test_the_rate_is_the_best_on_validation_series(monkeypatch, tmp_path):
     def errors(model, sets, which, split):
         assert split == ("validation" if len(asked) == 1 else "test")
         found = [abs(rate - 0.04) + seed for seed, rate in zip(which, asked[-1][1], strict=True)]
-        return latent.Errors([9.0] * len(found), found)
+        return Errors([9.0] * len(found), found)
 
     monkeypatch.setattr(module, "fit", fit)
     monkeypatch.setattr(module, "further_errors", errors)

@@ -81,7 +81,7 @@ def test_a_recipe_that_was_measured_is_read_and_one_begun_anew_is_not(tmp_path, 
     monkeypatch.setattr(script, "fit", fit)
     monkeypatch.setattr(script, "further_errors", lambda *_: argparse.Namespace(clean=[0.1, 0.2], noisy=[0.3, 0.4]))
     monkeypatch.setattr(script, "window_errors", lambda *_: [0.01, 0.02])
-    a = argparse.Namespace(states=tmp_path, iterations=7, resume=True)
+    a = argparse.Namespace(states=tmp_path, iterations=7, resume=True, observed=30)
     row = script.run("low rate, whole window", SETS, a)
     ((rates, recipe, state),) = asked
     assert (rates, recipe.growth, recipe.iterations) == ([0.003, 0.003], 0.0, 7)
@@ -92,3 +92,12 @@ def test_a_recipe_that_was_measured_is_read_and_one_begun_anew_is_not(tmp_path, 
     a.resume = False
     script.run("low rate, whole window", SETS, a)
     assert len(asked) == 2
+    a.observed = 100
+    script.run("low rate, whole window", SETS, a)  # another record's
+    assert (tmp_path / "latent_training_100_low_rate_whole_window.json").exists()
+
+
+def test_what_is_compared_is_known():
+    for compared in script.COMPARED.values():
+        assert compared[0] == script.BASE
+        assert set(compared) <= set(script.RECIPES)
