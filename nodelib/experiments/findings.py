@@ -218,7 +218,7 @@ def batch(case: Case) -> list[Finding]:
         return []
     seen = f"{int((each > top / 3).sum())} of {samples} samples have |λ| up to {top:.2g}, the median one {middle:.2g}"
     means = "all take the steps of the fastest, whose error is averaged over the batch"
-    advice = 'solving such samples apart, or options={"norm": …} with the largest error of a sample'
+    advice = 'options={"per_sample": True}, or solving such samples apart'
     return [Finding("uneven batch", seen, means, advice)]
 
 
@@ -237,8 +237,12 @@ def gradients(case: Case, found: Gradients) -> list[Finding]:
     """Gradients that are missing, that differ, or that cost too much."""
     out = []
     if found.closure:
-        seen = f"func uses {found.closure} tensors that require a gradient and are not its parameters"
-        means = "odeint_adjoint and odeint_checkpoint give them none"
+        one = found.closure == 1
+        which = (
+            "a tensor that requires a gradient and is" if one else f"{found.closure} tensors that require one and are"
+        )
+        seen = f"func uses {which} no parameter of it"
+        means = "odeint_adjoint and odeint_checkpoint give none"
         out.append(Finding("closure", seen, means, "adjoint_params=(…), or Parameters of a Module"))
     if found.unused:
         seen = f"f does not depend on {', '.join(found.unused[:3])}{' …' if len(found.unused) > 3 else ''}"
