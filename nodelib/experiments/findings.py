@@ -237,12 +237,8 @@ def gradients(case: Case, found: Gradients) -> list[Finding]:
     """Gradients that are missing, that differ, or that cost too much."""
     out = []
     if found.closure:
-        one = found.closure == 1
-        which = (
-            "a tensor that requires a gradient and is" if one else f"{found.closure} tensors that require one and are"
-        )
-        seen = f"func uses {which} no parameter of it"
-        means = "odeint_adjoint and odeint_checkpoint give none"
+        seen = f"func uses tensors that require a gradient and are not its parameters, {found.closure} in number"
+        means = "odeint_adjoint and odeint_checkpoint give them none"
         out.append(Finding("closure", seen, means, "adjoint_params=(…), or Parameters of a Module"))
     if found.unused:
         seen = f"f does not depend on {', '.join(found.unused[:3])}{' …' if len(found.unused) > 3 else ''}"
