@@ -75,6 +75,11 @@ class Audit:
         ]
         return Table(("claim", "made in", "known now", "measured here", "cell", "verdict"), rows)
 
+    def by_verdict(self) -> dict[str, list[Claim]]:
+        """The claims of each verdict, for the verdicts that there are."""
+        found = {verdict: [claim for claim in self.claims if claim.verdict == verdict] for verdict in VERDICTS}
+        return {verdict: claims for verdict, claims in found.items() if claims}
+
     def _claim(self, key: str) -> Claim:
         for claim in self.claims:
             if claim.key == key:
