@@ -49,7 +49,7 @@ def train_all(seeds: int = 10, iterations: int = 500) -> dict[str, Tensor]:
 
 
 def measure(state: dict[str, Tensor], seeds: int = 10) -> dict[str, Any]:
-    """Accuracy and loss of each training under each solver, a list of all seeds: found["accuracy"][training][solver]."""
+    """Accuracy and loss of all seeds, a list for each training and solver: found["accuracy"][training][solver]."""
     found: dict[str, Any] = {"accuracy": {}, "loss": {}}
     for name, models in unpacked(state, _kinds()).items():
         data = name.partition(",")[0]
