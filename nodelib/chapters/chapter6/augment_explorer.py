@@ -83,7 +83,7 @@ def _ways(ax: Axes) -> Callable[[np.ndarray, np.ndarray], float]:
 def _words(ax: Axes) -> tuple[Text, Text]:
     """A title and a line below that change with the data."""
     title = ax.text(0, 1.03, "", transform=ax.transAxes, fontsize=11, animated=True)
-    return title, ax.text(0.03, 0.03, "", transform=ax.transAxes, fontsize=9, animated=True)
+    return title, ax.text(0, -0.06, "", transform=ax.transAxes, fontsize=9, animated=True)
 
 
 def _own(ax: Axes) -> Callable[[Augmented], None]:
@@ -113,7 +113,8 @@ def _side(ax: Axes) -> Callable[[Augmented], None]:
     def move(a: Augmented) -> None:
         half = ways(a.side, a.label)
         line.set_data([0, 0] if a.data != LINE else [], [-1, 1] if a.data != LINE else [])
-        title.set_text("x and the first dimension added" if a.data == LINE else "across the decision (dashed)")
+        added = "x and the first dimension added" if a.paths.shape[-1] > 1 else "x alone: no dimension added"
+        title.set_text(added if a.data == LINE else "across the decision (dashed)")
         scale.set_text(f"half width: {half:.1f}")
 
     return move
@@ -124,7 +125,7 @@ def _strip(ax: Axes, numbers: Augmentations, what: str) -> Callable[[Augmented],
     places = np.arange(len(VARIANTS))
     every = np.array([numbers.recorded(what, data) for data in DATA])
     low, high = float(every.min()), float(every.max())
-    ax.set(yscale="log", ylim=(low / 1.3, high * 1.3), xlim=(-0.5, len(places) - 0.5))
+    ax.set(yscale="log", ylim=(low / 2, high * 2), xlim=(-0.5, len(places) - 0.5))
     ax.set_title({"loss": "loss, ten seeds", "nfe": "evaluations, ten seeds"}[what])
     ax.set_xticks(places, ["0", "+1", "+2", "+5", "time", "start"] if what == "nfe" else [""] * len(places))
     if what == "nfe":

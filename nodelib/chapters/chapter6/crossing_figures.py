@@ -20,7 +20,7 @@ def crossings(found: Mapping[str, Reflected], seed: int = 0) -> Figure:
     """Peano's solutions; a plain network's paths on the line; those of one with a dimension more, in its plane."""
     x = torch.tensor(STARTS)[:, None]
     with book():
-        fig = Figure(figsize=(8.8, 3.1))
+        fig = Figure(figsize=(9.2, 3.2))
         left, middle, right = fig.subplots(1, 3)
         _peano(left)
         plain, more = (paths(found[way].models, seed, x) for way in ("plain", "one dimension more"))
@@ -31,8 +31,8 @@ def crossings(found: Mapping[str, Reflected], seed: int = 0) -> Figure:
             right.plot(*more[:, i].T, "-", color=colour, lw=1.4)
             right.plot(*more[0, i], "o", color=colour, ms=4, mfc="white")
             right.plot(*more[-1, i], "o", color=colour, ms=5)
-        middle.set(xlim=(0, 1.03), xlabel="t", ylabel="x", title="the line: wanted ends are bars")
-        right.set(xlabel="x", ylabel="the dimension added", title="one dimension more: ends filled")
+        middle.set(xlim=(0, 1.03), xlabel="t", ylabel="x", title="plain (bars: where to go)")
+        right.set(xlabel="x", ylabel="the dimension added", title="one dimension more")
     return fig
 
 
@@ -56,4 +56,4 @@ def _peano(ax: Axes) -> None:
     for text, at in (("from 1e-12", (0.58, 0.36)), ("from -1e-12", (0.58, -0.36))):
         label(ax, text, at, LOOKS["dopri5"].colour, shift=(-3, 0))
     label(ax, "all of these begin at 0", (0.98, -0.06), GREY, shift=(0, 0), ha="right")
-    ax.set(xlim=(0, 1), xlabel="t", ylabel="z", title="z' = z^(1/3): not Lipschitz at 0")
+    ax.set(xlim=(0, 1), xlabel="t", ylabel="z", title="z' = z^(1/3)")

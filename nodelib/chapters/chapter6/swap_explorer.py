@@ -72,7 +72,7 @@ def _paths(ax: Axes, numbers: Swap) -> Callable[[Swapped], None]:
     ways = {label: moving(ax, "-", color=colour, lw=0.6) for label, colour in ((-1, OUTER_LINE), (1, INK))}
     ends = {label: moving(ax, linestyle="none", ms=4, **look) for label, look in ((-1, OUTER), (1, INNER))}
     line = moving(ax, "--", color=INK, lw=1)
-    scale: Text = ax.text(0.03, 0.03, "", transform=ax.transAxes, fontsize=9, animated=True)
+    scale: Text = ax.text(0, -0.06, "", transform=ax.transAxes, fontsize=9, animated=True)
 
     def move(s: Swapped) -> None:
         y = numbers.points[s.data].y[s.seed].numpy()[: s.paths.shape[1]]
