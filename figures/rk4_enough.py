@@ -1,4 +1,4 @@
-"""Trained models of the book solved with 4 to 64 evaluations: Euler, midpoint, RK4 and dopri5, each beside the solution.
+"""Trained models solved with 4 to 64 evaluations by Euler, midpoint, RK4 and dopri5: how far from the solution?
 
     python figures/rk4_enough.py            a minute on one CPU core
     python figures/rk4_enough.py --smoke    two budgets of one model, to see that it runs; leaves nothing behind
@@ -35,7 +35,7 @@ def main(arguments: list[str] | None = None) -> dict[str, Any]:
     return numbers
 
 
-def _listed(x: Any) -> list:
+def _listed(x: Any) -> Any:
     """Nested lists, with None for nan, which is no JSON."""
     return [_listed(part) for part in x] if x.ndim else (float(x) if x == x else None)
 

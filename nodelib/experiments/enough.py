@@ -39,8 +39,11 @@ class Case(NamedTuple):
 
 
 class Found(NamedTuple):
-    """For each method and budget, (METHODS, BUDGETS): the distance of the final states from the solution's, as a part
-    of the longest distance that the solution has from its start; the evaluations that were used; and the share that is right. nan where a budget is too small."""
+    """For each method and budget, (METHODS, BUDGETS); nan where a budget is too small.
+
+    apart: the distance of the final states from the solution's, as a part of the longest that it has from its start.
+    nfe:   the evaluations that were used. right: the share of points that is classified rightly.
+    """
 
     apart: np.ndarray
     nfe: np.ndarray
