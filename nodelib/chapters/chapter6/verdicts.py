@@ -1,0 +1,51 @@
+"""§ 6.2: the verdicts on the book's own models, and the depth limit, as they were recorded."""
+
+from typing import Any
+
+import numpy as np
+
+from nodelib.experiments import depth_limit, records
+from nodelib.experiments.verdicts import NAME
+from nodelib.workbook.table import Table
+
+
+def recorded() -> dict[tuple[str, str], list[dict[str, Any]]]:
+    """The record of figures/verdicts.py: (model, the training's solver) -> what was found of each seed."""
+    found: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for row in records.read(NAME)["rows"]:
+        found.setdefault((row["model"], row["by"]), []).append(row)
+    return found
+
+
+def counts(rows: list[dict[str, Any]]) -> dict[str, int]:
+    """How many seeds got each verdict, those that none got left out."""
+    names = [row["verdict"] for row in rows]
+    return {name: names.count(name) for name in ("ODE", "not converged", "discrete") if name in names}
+
+
+def table() -> Table:
+    """A row for each model and solver of the training: verdicts, how much the loss rises if it is solved accurately,
+    and how far apart the states are."""
+    rows = []
+    for (model, by), found in recorded().items():
+        rise = np.array([row["solved"] - row["fit"] for row in found])
+        apart = np.array([row["apart"] for row in found])
+        rows.append((
+            model,
+            by,
+            ", ".join(f"{count} {name}" for name, count in counts(found).items()),
+            _range(rise, "+.3f") if np.abs(rise).max() < 0.1 else _range(rise, "+.2f"),
+            _range(apart, ".1%") if apart.max() < 0.1 else _range(apart, ".0%"),
+        ))  # fmt: skip
+    return Table(("model", "trained by", "verdicts", "the loss rises by", "states apart, of the way"), rows)
+
+
+def _range(values: np.ndarray, how: str) -> str:
+    return f"{values.min():{how}} to {values.max():{how}}"
+
+
+def apart_by_depth() -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """Depths (N,), and for "independent" and "tied" beginnings how far trained ResNets end from the ODE through their
+    weights, (N, seeds)."""
+    record = records.read(depth_limit.NAME)
+    return np.array(record["depths"]), {init: np.array(found) for init, found in record["apart"].items()}
