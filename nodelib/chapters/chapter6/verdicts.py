@@ -8,6 +8,13 @@ from nodelib.experiments import depth_limit, records
 from nodelib.experiments.verdicts import NAME
 from nodelib.workbook.table import Table
 
+GROUPS = {  # the beginnings of models' names -> what the table calls them
+    "annuli": "§ 6.2: annuli",
+    "circles": "§ 6.2: circles",
+    "chapter 4": "chapter 4: flows",
+    "chapter 5": "chapter 5: latent ODEs",
+}
+
 
 def recorded() -> dict[tuple[str, str], list[dict[str, Any]]]:
     """The record of figures/verdicts.py: (model, the training's solver) -> what was found of each seed."""
@@ -24,10 +31,14 @@ def counts(rows: list[dict[str, Any]]) -> dict[str, int]:
 
 
 def table() -> Table:
-    """A row for each model and solver of the training: verdicts, how much the loss rises if it is solved accurately,
-    and how far apart the states are."""
-    rows = []
+    """A row for each group of models and solver of the training, § 6.2's first: verdicts, how much the loss rises if it
+    is solved accurately, and how far apart the states are."""
+    groups: dict[tuple[str, str], list[dict[str, Any]]] = {}
     for (model, by), found in recorded().items():
+        group = next((name for start, name in GROUPS.items() if model.startswith(start)), model)
+        groups.setdefault((group, by), []).extend(found)
+    rows = []
+    for (model, by), found in sorted(groups.items(), key=lambda item: not item[0][0].startswith("§")):
         rise = np.array([row["solved"] - row["fit"] for row in found])
         apart = np.array([row["apart"] for row in found])
         rows.append((
