@@ -15,8 +15,8 @@ CLAIMS = (
             "fine > 0.95": lambda fine, **_: fine > 0.95,
             "lost > 0.1": lambda lost, **_: lost > 0.1,
         },
-        "{coarse:.0%} of the networks that 2 or 8 Euler steps trained are discrete, {fine:.0%} of those by RK4 or dopri5 "
-        "are ODEs; solved by dopri5, those of two steps lose {lost:.0%} of their points or more",
+        "{coarse:.0%} of the networks that 2 or 8 Euler steps trained are discrete, {fine:.0%} of those by RK4 or "
+        "dopri5 are ODEs; solved by dopri5, those of two steps lose {lost:.0%} of their points or more",
     ),
     Claim(
         "resnet_limit",

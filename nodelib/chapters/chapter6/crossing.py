@@ -118,16 +118,9 @@ class Augmentations:
         return np.array([self.record[what][augment.key(data, more)] for more in augment.VARIANTS])
 
 
-def nfe_ratios(data: str, more: str = "1") -> np.ndarray:
-    """Recorded evaluations of the networks with ``more`` over those of the plain ones, seed by seed."""
-    found = records.read(augment.NAME)["nfe"]
-    return np.divide(found[augment.key(data, more)], found[augment.key(data, "0")])
-
-
-def loss_ratios(data: str, more: str = "1") -> np.ndarray:
-    """Recorded losses of the plain networks over those with ``more``, seed by seed."""
-    found = records.read(augment.NAME)["loss"]
-    return np.divide(found[augment.key(data, "0")], found[augment.key(data, more)])
+def recorded(what: str, data: str, more: str) -> np.ndarray:
+    """ "loss", "nfe" or "accuracy" of ten seeds, as figures/augmentation.py recorded them."""
+    return np.array(records.read(augment.NAME)[what][augment.key(data, more)])
 
 
 def _labels(points: Points, seed: int) -> np.ndarray:

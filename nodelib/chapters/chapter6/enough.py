@@ -27,6 +27,18 @@ def nearer(found: Found) -> np.ndarray:
     return (~(dopri5 <= rk4)).mean(0)
 
 
+def nearer_of_all(models: Mapping[str, Found]) -> np.ndarray:
+    """``nearer`` of all models together, each counted once: (BUDGETS,)."""
+    return np.average([nearer(found) for found in models.values()], 0, [len(found.apart) for found in models.values()])
+
+
+def euler_is_last(found: Found, from_budget: int = 16) -> bool:
+    """Does Euler's method end farther off than midpoint and RK4 in every model, from so many evaluations on?"""
+    apart = found.apart[:, :, BUDGETS.index(from_budget) :]
+    euler, others = apart[:, METHODS.index("euler")], apart[:, [METHODS.index("midpoint"), RK4]]
+    return bool((euler > others.max(1)).all())
+
+
 def figure(models: Mapping[str, Found]) -> Figure:
     """Distance from the solution against evaluations: medians as lines, the range over seeds as bands."""
     with book():

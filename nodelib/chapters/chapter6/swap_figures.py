@@ -35,7 +35,7 @@ def regions(models: NeuralODEs, points: Points, seed: int, end: float, steps: tu
             ways(bottom, paths, y[: paths.shape[1]], line)
         axes[0, 0].set_ylabel("where a point starts")
         axes[1, 0].set_ylabel("its way and its end")
-        label(axes[1, 0], "undecided", (0.97, 0.7), shift=(0, 0), ha="right", xycoords="axes fraction")
+        label(axes[1, 0], "undecided", (0.03, 0.3), shift=(0, 0), ha="left", xycoords="axes fraction")
     return fig
 
 

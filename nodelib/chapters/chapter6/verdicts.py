@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from nodelib.experiments import depth_limit, records
+from nodelib.experiments import depth_limit, records, swap
 from nodelib.experiments.verdicts import NAME
 from nodelib.workbook.table import Table
 
@@ -28,6 +28,23 @@ def counts(rows: list[dict[str, Any]]) -> dict[str, int]:
     """How many seeds got each verdict, those that none got left out."""
     names = [row["verdict"] for row in rows]
     return {name: names.count(name) for name in ("ODE", "not converged", "discrete") if name in names}
+
+
+def share(verdict: str, *by: str) -> float:
+    """Of § 6.2's networks that these solvers trained, on rings and circles, the share with that verdict."""
+    every = recorded()
+    names = [row["verdict"] for data in swap.ENDS for solver in by for row in every[data, solver]]
+    return names.count(verdict) / len(names)
+
+
+def of_chapters() -> list[str]:
+    """The verdicts on the models of chapters 3 to 5, but for those that Euler's method trained on purpose."""
+    return [
+        row["verdict"]
+        for (model, by), rows in recorded().items()
+        if model.startswith("chapter") and not by.startswith("euler")
+        for row in rows
+    ]
 
 
 def table() -> Table:
