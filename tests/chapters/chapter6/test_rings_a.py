@@ -52,10 +52,15 @@ def test_the_region_is_where_the_network_says_inner(swaps):
     found = swaps.at("circles", "dopri5", "rk4 4", 0)
     one = alone(swaps.models["circles, dopri5"], 0)
     axis = np.linspace(-REACH, REACH, SIDE)
-    for row, column in ((30, 30), (10, 50), (33, 21)):
+    draw = np.random.default_rng(0)
+    seen = []
+    for row, column in draw.integers(0, SIDE, (40, 2)):
         start = one.start(torch.tensor([[axis[column], axis[row]]]))
         z = odeint(one.field, start, torch.tensor([0.0, 1.0]).double(), **settings_of("rk4 4", 1.0))[-1]
         assert found.region[row, column] == bool(one.read(z)[0, 0] > 0)
+        seen.append(found.region[row, column])
+    assert 5 < sum(seen) < 35
+    assert (found.region != found.region.T).mean() > 0.05
     assert one.head is not None
     assert np.allclose(found.line @ one.head[0, :, 0].numpy(), 0, atol=1e-9)
 
@@ -108,6 +113,10 @@ def test_the_side_view_is_across_the_decision(augmentations):
     assert found.paths.shape[2] == 4
     normal = one.head[4, :, 0].numpy()
     assert np.allclose(found.side[..., 0], found.paths @ normal / np.linalg.norm(normal))
+    unit = normal / np.linalg.norm(normal)
+    rest = (found.paths - (found.paths @ unit)[..., None] * unit).reshape(-1, 4)
+    largest = np.linalg.eigvalsh(np.cov(rest.T, bias=True))[-1]
+    assert found.side[..., 1].var() == pytest.approx(largest)
     assert ((found.side[-1, :, 0] > 0) == (found.label > 0)).mean() == found.accuracy == 1
     line = augmentations.at("x → −x", "1", 0)
     assert np.array_equal(line.side, line.paths)
