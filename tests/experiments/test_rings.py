@@ -90,6 +90,7 @@ def test_inputs_are_seen():
 def test_loss_and_accuracy_are_those_of_the_logits():
     models, points = NeuralODEs(range(2)), annuli(range(2))
     z = final(models, points.x, EULER, 2.0)
+    assert models.head is not None
     logit = torch.einsum("mbd,md->mb", z, models.head[..., 0])
     loss = -torch.nn.functional.logsigmoid(points.y * logit).mean(1)
     assert torch.allclose(losses(models, points, EULER, 2.0), loss)

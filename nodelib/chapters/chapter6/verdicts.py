@@ -77,3 +77,13 @@ def apart_by_depth() -> tuple[np.ndarray, dict[str, np.ndarray]]:
     weights, (N, seeds)."""
     record = records.read(depth_limit.NAME)
     return np.array(record["depths"]), {init: np.array(found) for init, found in record["apart"].items()}
+
+
+def depth_table() -> Table:
+    """A row for each way to begin, a column for each depth: the median distance, and its range over ten seeds."""
+    depths, found = apart_by_depth()
+    rows = [
+        (f"began {began}", *(f"{np.median(d):.2g} ({d.min():.2g} to {d.max():.2g})" for d in distances))
+        for began, distances in (("independently", found["independent"]), ("alike", found["tied"]))
+    ]
+    return Table(("apart, of the way", *(f"{n} layers" for n in depths)), rows)

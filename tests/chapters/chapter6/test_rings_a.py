@@ -179,6 +179,9 @@ def test_the_tables_are_those_of_the_records():
     assert len(verdicts.of_chapters()) == 3 + 3 + 15 + 27
     depths, found = verdicts.apart_by_depth()
     assert found["tied"].shape == (len(depths), 10)
+    alike = verdicts.depth_table().rows[1]
+    assert alike[0] == "began alike"
+    assert str(alike[5]).startswith(f"{np.median(found['tied'][4]):.2g} (")
     assert spread("annuli", "euler 2", "euler 2").min() >= 0.98
 
 
