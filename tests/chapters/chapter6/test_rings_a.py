@@ -196,3 +196,12 @@ def test_nearer_counts_what_cannot_be_afforded():
     assert all(enough.euler_is_last(one) for one in recorded.values())
     assert not enough.euler_is_last(recorded["chapter 4's flows"], 4)
     assert len(enough.figure(recorded).axes) == 4
+
+
+def test_what_section_6_2_says_of_the_rows_of_its_explorer():
+    for data in ENDS:
+        for by in ("rk4 4", "dopri5"):
+            assert spread(data, by, "dopri5").min() > 0.9
+        own = spread(data, "euler 2", "euler 2")
+        for to in SOLVED[1:]:
+            assert (spread(data, "euler 2", to) < own - 0.05).all()
