@@ -51,10 +51,12 @@ def coupling(number: str = "6.4", numbers: Coupling | None = None) -> Live[Coupl
 
 def _errors(ax: Axes) -> Callable[[Coupled], None]:
     """|z - exact| over time: jointly full, alone dashed; and the tolerance."""
-    ax.set(yscale="log", xlim=(0, 2), ylim=(LOWEST / 1e4, 1), xlabel="t", ylabel="|z − exact|", title="error of a sample")
+    ax.set(
+        yscale="log", xlim=(0, 2), ylim=(LOWEST / 1e4, 1), xlabel="t", ylabel="|z − exact|", title="error of a sample"
+    )
     ax.set_yticks([1e-11, 1e-8, 1e-5, 1e-2])
     ax.axhline(TOLERANCE, color=GREY, linestyle=":", linewidth=1.2)
-    label(ax, "tolerance", (2, TOLERANCE), GREY, shift=(-2, 7))
+    label(ax, "tolerance", (2, TOLERANCE), GREY, shift=(3, 0), fontsize=9)
     looks = ((ODD, "-", 1.8), (ORDINARY, "-", 1.8), (ODD, "--", 1.1), (ORDINARY, "--", 1.1))
     lines = [moving(ax, color=colour, linestyle=style, lw=lw) for colour, style, lw in looks]
     names = ("odd, jointly", "ordinary, jointly", "odd, alone", "ordinary, alone")

@@ -1,5 +1,6 @@
 """Training with a coarse solver by either gradient: that of the steps as taken (DtO), or the adjoint's (OtD)."""
 
+import warnings
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -44,7 +45,9 @@ def drawn(seeds: int, hidden: int = 16, points: int = 32) -> tuple[Tensor, list[
     for seed in range(seeds):
         draw = torch.Generator().manual_seed(seed)
         x.append(torch.randn(points, 2, generator=draw, dtype=torch.float64))
-        W, b, V = (torch.randn(*s, generator=draw, dtype=torch.float64) for s in ((2, hidden), (1, hidden), (hidden, 2)))
+        W, b, V = (
+            torch.randn(*s, generator=draw, dtype=torch.float64) for s in ((2, hidden), (1, hidden), (hidden, 2))
+        )
         params.append((W / 2**0.5, b, V / hidden**0.5))
     return torch.stack(x), [torch.stack(part).requires_grad_() for part in zip(*params, strict=True)]
 
@@ -57,7 +60,8 @@ def train(way: str, method: str, steps: int, seeds: int = SEEDS, iterations: int
     x, params = drawn(seeds)
     y = turned(x)
     fixed: dict[str, Any] = {"method": method, "options": {"step_size": 1 / steps}}
-    solver, more = (odeint, {}) if way == "DtO" else (odeint_adjoint, {"adjoint_params": tuple(params)})
+    solver: Any = odeint if way == "DtO" else odeint_adjoint
+    more = {} if way == "DtO" else {"adjoint_params": tuple(params)}
 
     def f(t: Any, z: Tensor) -> Tensor:
         return torch.tanh(z @ params[0] + params[1]) @ params[2]
@@ -112,7 +116,7 @@ def seminorm(loss: str, gain: float, seeds: int = SEEDS, tol: float = 1e-3, samp
     rows = []
     for seed in range(seeds):
         field = network(seed, gain, samples, dim)
-        truth = exact(field, outputs, value)
+        truth = exact(field, outputs, value, tol=1e-8)
         full, semi = (
             gradient(field, "adjoint", outputs, value, rtol=tol, atol=tol, adjoint_options=options)
             for options in ({}, {"norm": "seminorm"})
@@ -121,10 +125,10 @@ def seminorm(loss: str, gain: float, seeds: int = SEEDS, tol: float = 1e-3, samp
     return Saved(*np.array(rows).T)
 
 
-def scaled(scale: float, tol: float = 1e-3, gain: float = 2.0, seed: int = 0, **settings: Any) -> tuple[int, int, float]:
-    """Evaluations there and back, and the gradient's relative error, by the adjoint when the loss is in another unit."""
-    field = network(seed, gain)
-    found = gradient(field, "adjoint", scale=scale, rtol=tol, atol=tol, **settings)
-    return found.forward, found.backward, relative(found.value, exact(field))
-
-
+def scaled(scale: float, tol: float = 1e-3, gain: float = 2.0, **settings: Any) -> tuple[int, int, float]:
+    """Evaluations there and back, and the gradient's relative error, by the adjoint with the loss times ``scale``."""
+    field = network(0, gain)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that dL/dy lies below adjoint_atol: it is what is shown
+        found = gradient(field, "adjoint", scale=scale, rtol=tol, atol=tol, **settings)
+    return found.forward, found.backward, relative(found.value, exact(field, tol=1e-8))
