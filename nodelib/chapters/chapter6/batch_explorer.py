@@ -13,7 +13,7 @@ from nodelib.workbook.style import GREY, INK, LOOKS, book, label, moving
 from .batch import TIMES, TOLERANCE, Coupled, Coupling
 
 ODD, ORDINARY = LOOKS["euler"].colour, LOOKS["dopri5"].colour
-LOWEST = 1e-11  # of the errors shown; the legend is below
+LOWEST = 1e-13  # of the errors shown; the legend is below
 
 
 def describe_coupling(c: Coupled) -> str:
@@ -54,7 +54,7 @@ def _errors(ax: Axes) -> Callable[[Coupled], None]:
     ax.set(
         yscale="log", xlim=(0, 2), ylim=(LOWEST / 1e4, 1), xlabel="t", ylabel="|z − exact|", title="error of a sample"
     )
-    ax.set_yticks([1e-11, 1e-8, 1e-5, 1e-2])
+    ax.set_yticks([1e-13, 1e-10, 1e-7, 1e-4, 1e-1])
     ax.axhline(TOLERANCE, color=GREY, linestyle=":", linewidth=1.2)
     label(ax, "tolerance", (2, TOLERANCE), GREY, shift=(3, 0), fontsize=9)
     looks = ((ODD, "-", 1.8), (ORDINARY, "-", 1.8), (ODD, "--", 1.1), (ORDINARY, "--", 1.1))
