@@ -4,7 +4,7 @@ A penalty ∫ |d^K z / dt^K|² dt is added to the loss, solved along with z: K =
 2020, RNODE), K = 2 and 3 ask for paths that a solver of high order finds easy (Kelly et al. 2020, TayNODE).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -19,10 +19,10 @@ TRAINED = solver("rk4", 8)  # what trains: its cost is the same for all
 
 
 class Penalty(NamedTuple):
-    """``weight`` times ∫ |d^order z / dt^order|² dt; weight 0 for none."""
+    """``weight`` times ∫ |d^order z / dt^order|² dt; weight 0 for none, a tuple for one a model."""
 
     order: int = 1
-    weight: float = 0.0
+    weight: float | tuple[float, ...] = 0.0
 
 
 class Growth(NamedTuple):
@@ -73,9 +73,11 @@ def growth(
     iterations: int = 200,
     every: int = 10,
     lr: float = 1e-2,
+    settings: Mapping[str, Any] = TRAINED,
 ) -> Growth:
-    """Train all models in place by Adam on loss + penalty, and count evaluations every so many iterations."""
-    adam = torch.optim.Adam(models.parameters(), lr)
+    """Train all models in place by Adam on loss + penalty, by the solver of these settings, and count evaluations every
+    so many iterations."""
+    adam, weight = torch.optim.Adam(models.parameters(), lr), torch.tensor(penalty.weight).double()
     counts, at = [], []
     for i in range(iterations + 1):
         if i % every == 0:
@@ -84,8 +86,8 @@ def growth(
         if i == iterations:
             break
         adam.zero_grad()
-        z, cost = with_penalty(models, points.x, penalty.order if penalty.weight else 1, TRAINED)
-        (models.losses(z, points.y).sum() + penalty.weight * cost.sum()).backward()
+        z, cost = with_penalty(models, points.x, penalty.order if weight.any() else 1, dict(settings))
+        (models.losses(z, points.y).sum() + (weight * cost).sum()).backward()
         adam.step()
     right = accuracy(models, points, EXACT).tolist() if models.classify else []
     return Growth(at, counts, losses(models, points, EXACT).tolist(), right)

@@ -105,7 +105,7 @@ class _Implicit:
     def __init__(self, problem: Problem, dim: int, max_iters: int):
         self.problem, self.times, self.dim, self.iters = problem, problem.times, dim, max_iters
         self.limit = problem.options.get("max_num_steps", MAX_NUM_STEPS)
-        self.jacobian: Tensor | None = None
+        self.jacobian: Any = None  # or ∂f/∂y, (samples, D, D)
         self.fresh, self.jacobians, self.factorizations, self.unsolved = False, 0, 0, 0
 
     def f(self, t: float, y: Tensor) -> Tensor:
@@ -115,7 +115,7 @@ class _Implicit:
     def form(self, t: float, y: Tensor) -> None:
         """∂f/∂y at (t, y), (samples, D, D): row i from one product for all samples."""
         with torch.enable_grad():
-            _, pull = torch.func.vjp(lambda y: self.f(t, y), y)
+            pull = torch.func.vjp(lambda y: self.f(t, y), y)[1]
         units = torch.eye(self.dim, dtype=y.dtype, device=y.device)[:, None].expand(-1, len(y), -1)
         rows = torch.func.vmap(lambda v: pull(v)[0])(units)
         self.jacobian, self.fresh, self.jacobians = rows.transpose(0, 1).detach(), True, self.jacobians + 1
@@ -156,7 +156,7 @@ class _Implicit:
         if rate == inf:
             return y, k, inf, inf
         k3 = (y1 - known) / (h * D)
-        error = self.solved(h * sum(w * x for w, x in zip(ERROR, (k, k2, k3), strict=True)))  # damped where stiff
+        error = self.solved(h * (ERROR[0] * k + ERROR[1] * k2 + ERROR[2] * k3))  # damped where stiff
         scale = self.problem.atol + self.problem.rtol * torch.maximum(y.abs(), y1.abs())
         return y1, k3, rms(error / scale), max(first, rate)
 
