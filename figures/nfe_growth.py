@@ -47,7 +47,7 @@ def kept(file: Path, measure: Any) -> dict[str, Any]:
 
 def rings(penalty: Penalty, seeds: int, iterations: int) -> dict[str, Any]:
     """One penalty on the two rings."""
-    found = growth(*ring_models(range(seeds)), penalty, iterations)
+    found = growth(*ring_models(range(seeds)), penalty, iterations, every=min(10, iterations))
     return {"order": penalty.order, "weight": penalty.weight, **found._asdict()}
 
 
@@ -88,7 +88,7 @@ def main(arguments: list[str] | None = None) -> dict[str, Any] | None:
     torch.set_num_threads(1)
     if a.smoke:
         with tempfile.TemporaryDirectory() as folder:
-            return everything(Path(folder), [Penalty(), Penalty(1, 0.01), Penalty(3, 0.001)], 2, 10)
+            return everything(Path(folder), [Penalty(), Penalty(1, 0.01), Penalty(3, 0.001)], 2, 3)
     STATES.mkdir(exist_ok=True)
     if not a.resume:
         for file in STATES.glob(f"{NAME}_*.json"):

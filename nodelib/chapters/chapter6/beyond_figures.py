@@ -45,7 +45,6 @@ def _logits(ax: Axes, models: CDE, data: Turns, shown: int) -> None:
         ax.plot(range(1, len(logits) + 1), logits[:, i], color=BLUE if sense[i] > 0 else RED, linewidth=1,
                 linestyle="-" if sense[i] > 0 else ":")  # fmt: skip
     ax.axhline(0, color=GREY, linewidth=1)
-    top, bottom = logits[-1, sense > 0].mean(), logits[-1, sense < 0].mean()
-    label(ax, "one way round", (2.2, 0.6 * top), BLUE)
-    label(ax, "the other", (2.2, 0.6 * bottom), RED)
+    label(ax, "one way round", (0.02, 0.95), BLUE, xycoords="axes fraction")
+    label(ax, "the other", (0.02, 0.05), RED, xycoords="axes fraction")
     ax.set(xlabel="observations so far", title="a neural CDE's logit", xlim=(1, len(logits)))
