@@ -122,8 +122,8 @@ def test_smoke_runs_leave_nothing(capsys):
     numbers = script("precision").main(["--smoke"])
     assert {row["kind"] for row in numbers["rows"]} == {"mlp", "convolution"}
     numbers = script("implicit_cost").main(["--smoke"])
-    assert len(numbers["rows"]) == 4
-    assert len(numbers["rows"][0]["implicit"]["nfe"]) == 2
+    assert [row["rate"] for row in numbers["rows"]] == [1.0, 30.0]
+    assert len(numbers["rows"][0]["implicit"]["nfe"]) == 1
     growing = script("nfe_growth")
     growing.PENALTIES, growing.CUBIC = [], [(4.0, 0.01)]
     numbers = growing.main(["--smoke"])
