@@ -105,8 +105,10 @@ class _Implicit:
     def __init__(self, problem: Problem, dim: int, max_iters: int):
         self.problem, self.times, self.dim, self.iters = problem, problem.times, dim, max_iters
         self.limit = problem.options.get("max_num_steps", MAX_NUM_STEPS)
+        self.t, self.y, self.k = self.times[0], problem.y0.reshape(-1, dim), problem.f0.reshape(-1, dim)
+        self.h = problem.options.get("first_step") or (select_first_step(problem, 3) if self.times[1:] else 0.0)
         self.jacobian: Any = None  # or ∂f/∂y, (samples, D, D)
-        self.fresh, self.jacobians, self.factorizations, self.unsolved = False, 0, 0, 0
+        self.fresh, self.jacobians = False, 0
 
     def f(self, t: float, y: Tensor) -> Tensor:
         """func(t, y)."""
@@ -140,12 +142,12 @@ class _Implicit:
         """x with (1 - hd J) x = right."""
         return torch.linalg.lu_solve(*self.lu, right[..., None])[..., 0]
 
-    def attempt(self, t: float, t1: float, y: Tensor, k: Tensor) -> tuple[Tensor, Tensor, float, float]:
-        """A step: the state and the slope at its end, its error ratio, and Newton's rate (inf: not converged)."""
-        h, rate = t1 - t, inf
+    def attempt(self, t: float, t1: float) -> tuple[Tensor, Tensor, float, float]:
+        """A step: the state and the slope at its end, its error ratio, and Newton's rate (both inf: not converged)."""
+        h, y, k = t1 - t, self.y, self.k
         scale = self.problem.atol + self.problem.rtol * y.abs()
-        self.lu = torch.linalg.lu_factor(torch.eye(self.dim, dtype=y.dtype, device=y.device) - h * D * self.jacobian)
-        self.factorizations += 1
+        matrix = torch.eye(self.dim, dtype=y.dtype, device=y.device) - h * D * self.jacobian
+        self.lu = torch.linalg.lu_factor_ex(matrix)[:2]  # a singular one gives inf, which rejects the step
         known = y + h * D * k
         middle, first = self.stage(t + GAMMA * h, known, h * D, y + GAMMA * h * k, scale)
         if first == inf:
@@ -161,38 +163,39 @@ class _Implicit:
         return y1, k3, rms(error / scale), max(first, rate)
 
     def run(self) -> ImplicitSolution:
-        """All steps."""
-        problem, log = self.problem, self.problem.log
-        y, k = (x.reshape(-1, self.dim) for x in (problem.y0, problem.f0))
-        t, out, attempts = self.times[0], [y], 0
-        h = problem.options.get("first_step") or (select_first_step(problem, 3) if self.times[1:] else 0.0)
+        """The states at all output times, each the end of a step."""
+        problem, log, out = self.problem, self.problem.log, [self.y]
         for end in self.times[1:]:
-            while t != end:
-                if attempts == self.limit:
-                    raise MaxStepsReached(f"{attempts} steps attempted and only at t = {t:.6g} (h = {h:.3g})")
-                if self.jacobian is None:
-                    self.form(t, y)
-                t1 = end if h * (1 + 1e-10) >= abs(end - t) else t + problem.direction * h
-                y1, k1, ratio, rate = self.attempt(t, t1, y, k)
-                attempts, accepted, size = attempts + 1, ratio <= 1, abs(t1 - t)
-                log.append(Step(t, t1 - t, ratio, accepted))
-                if rate == inf:
-                    self.unsolved += 1
-                    h = size / 4 if self.fresh else size
-                    self.jacobian = self.jacobian if self.fresh else None
-                else:
-                    h = size * step_factor(ratio, 3, accepted) if t1 != end or not accepted else max(h, size)
-                if accepted:
-                    t, y, k, self.fresh = t1, y1, k1, False
-                    self.jacobian = self.jacobian if rate < SLOW else None
-                elif h <= 10 * EPS * abs(t):
-                    kind = FixedPointFailed if rate == inf else StepSizeUnderflow
-                    raise kind(f"at t = {t:.6g} a step of {size:.3g} still fails", "check func there: nan, inf, a jump")
-            out.append(y)
-        accepts = sum(step.accepted for step in log)
-        stats = ImplicitStats(
-            problem.func.nfe, accepts, attempts - accepts, self.jacobians, self.factorizations, self.unsolved
-        )
-        return ImplicitSolution(
-            problem.t, torch.stack(out).reshape(len(out), *problem.form.shapes[0]), stats, tuple(log)
-        )
+            while self.t != end:
+                if len(log) == self.limit:
+                    raise MaxStepsReached(f"{len(log)} steps attempted and only at t = {self.t:.6g} (h = {self.h:.3g})")
+                self.advance(end)
+            out.append(self.y)
+        accepted, unsolved = sum(step.accepted for step in log), sum(step.error_ratio == inf for step in log)
+        stats = ImplicitStats(problem.func.nfe, accepted, len(log) - accepted, self.jacobians, len(log), unsolved)
+        states = torch.stack(out).reshape(len(out), *problem.form.shapes[0])
+        return ImplicitSolution(problem.t, states, stats, tuple(log))
+
+    def advance(self, end: float) -> None:
+        """Attempt a step, not beyond ``end``; and choose the next one, and whether it has a new Jacobian."""
+        t, last = self.t, self.h * (1 + 1e-10) >= abs(end - self.t)
+        t1 = end if last else t + self.problem.direction * self.h
+        if self.jacobian is None:
+            self.form(t, self.y)
+        y1, k1, ratio, rate = self.attempt(t, t1)
+        accepted, size = ratio <= 1, abs(t1 - t)
+        self.problem.log.append(Step(t, t1 - t, ratio, accepted))
+        if accepted:
+            self.h = max(self.h, size) if last else size * step_factor(ratio, 3, True)
+            self.t, self.y, self.k, self.fresh = t1, y1, k1, False
+            self.jacobian = self.jacobian if rate < SLOW else None
+            return
+        if rate < inf:
+            self.h = size * step_factor(ratio, 3, False)
+        elif self.fresh:
+            self.h = size / 4
+        else:
+            self.h, self.jacobian = size, None
+        if self.h <= 10 * EPS * abs(t):
+            kind = FixedPointFailed if rate == inf else StepSizeUnderflow
+            raise kind(f"at t = {t:.6g} a step of {size:.3g} still fails", "check func there: nan, inf, a jump")

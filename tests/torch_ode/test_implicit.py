@@ -148,6 +148,14 @@ def test_where_newton_fails_the_step_is_rejected_and_a_shorter_one_taken():
     assert torch.allclose(sol.y[-1], exact, atol=1e-3)
 
 
+def test_a_singular_step_is_rejected():
+    """1 - h d λ = 0 for a λ > 0: no step of that length exists."""
+    sol = solve_implicit(lambda t, y: 10 * y, torch.ones(2, dtype=F64), [0.0, 1.0], rtol=1e-6, atol=1e-6,
+                         options={"first_step": 1 / (10 * D)})  # fmt: skip
+    assert not sol.steps[0].accepted
+    assert sol.y[-1, 0] == pytest.approx(np.exp(10), rel=1e-3)
+
+
 def test_errors_say_what_failed():
     with pytest.raises(MaxStepsReached, match=r"20 steps attempted and only at t = "):
         solve_implicit(pendulum, START, [0.0, 9.0], rtol=1e-9, atol=1e-9, options={"max_num_steps": 20})
