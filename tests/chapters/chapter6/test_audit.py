@@ -45,9 +45,9 @@ def test_a_claim_is_held_to_its_bounds(capsys):
 
 
 def test_the_order_of_the_table():
-    """Those that are named come first."""
-    other = Claim("a", "", "", "", "6.1", "holds", {}, "")
-    assert [claim.key for claim in together([(EXAMPLE,), (other,)], ("a",))] == ["a", "batch"]
+    """That of the sections, whose numbers are no decimals."""
+    other = [Claim(name, "", "", "", name, "holds", {}, "") for name in ("6.10", "6.2")]
+    assert [claim.key for claim in together([tuple(other), (EXAMPLE,)])] == ["6.2", "batch", "6.10"]
 
 
 def test_there_are_sixteen_rows_and_more():

@@ -1,0 +1,7 @@
+"""The audit's measurements made anew with a planted change each: key -> the numbers, for which the audit must raise."""
+
+from tests.chapters.chapter6.planted_A import PLANTED as OF_NETWORKS
+from tests.chapters.chapter6.planted_B import PLANTED as OF_GRADIENTS
+from tests.chapters.chapter6.planted_C import PLANTED as OF_COSTS
+
+PLANTED = {**OF_NETWORKS, **OF_GRADIENTS, **OF_COSTS}
