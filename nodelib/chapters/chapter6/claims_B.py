@@ -68,7 +68,7 @@ CLAIMS = (
             "long = short": lambda long, short, **_: long == short,
             "apart < 1e-12": lambda apart, **_: apart < 1e-12,
         },
-        "1,000 coupled steps keep as many bytes as 10, and the gradient is that of backpropagation to 1e-12",
+        "300 coupled steps keep as many bytes as 10, and the gradient is that of backpropagation to 1e-12",
     ),
     Claim(
         "do_not_differentiate_the_solver",

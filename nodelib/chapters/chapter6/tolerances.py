@@ -17,7 +17,7 @@ from .fields import exact, gradient, network, relative
 Array = NDArray[Any]
 
 SPANS = tuple(range(1, 13))
-LEVELS = (1e-2, 1e-3, 1e-4, 1e-5, 1e-6, 1e-7)
+LEVELS = (1e-2, 1e-3, 1e-4, 1e-5, 1e-6)
 SINGLE = tuple(float(f"1e-{k}") for k in range(2, 10))
 GAIN = 2.0
 
@@ -44,7 +44,7 @@ class Grid(NamedTuple):
 def two_tolerances(seed: int = 0, levels: tuple[float, ...] = LEVELS) -> Grid:
     """``network``'s gradient by the adjoint, the way there at each tolerance and the way back at each."""
     field = network(seed, GAIN)
-    truth = exact(field)
+    truth = exact(field, tol=1e-9)
     found = [
         [gradient(field, "adjoint", rtol=there, atol=there, adjoint_rtol=back, adjoint_atol=back) for back in levels]
         for there in levels

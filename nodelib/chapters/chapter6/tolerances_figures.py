@@ -45,14 +45,14 @@ def _spans(ax: Axes, tol: float) -> None:
 
 def _heat(ax: Axes, grid: Grid) -> None:
     """The gradient's error at each pair of tolerances, written into each field."""
-    ax.imshow(grid.error, norm=LogNorm(1e-7, 1e-1), cmap="cividis")
+    ax.imshow(grid.error, norm=LogNorm(1e-6, 1e-1), cmap="cividis")
     names = [f"{tol:.0e}".replace("e-0", "e-") for tol in grid.levels]
     ax.set_xticks(range(len(names)), names, fontsize=8.5)
     ax.set_yticks(range(len(names)), names, fontsize=8.5)
     ax.set(xlabel="tolerance back", ylabel="tolerance there", title="error of the adjoint's gradient")
     ax.grid(visible=False)
     for (i, j), error in np.ndenumerate(grid.error):
-        dark = error < 1e-4  # the middle of the colours
+        dark = error < 3e-4  # the middle of the colours
         text = f"{error:.0e}".replace("e-0", "e-")
         ax.text(j, i, text, ha="center", va="center", fontsize=8, color="white" if dark else "black")
 
