@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from nodelib.experiments.rings import Points
 from nodelib.models.rings import NeuralODEs, alone
-from nodelib.workbook.style import INK, LOOKS, book, label
+from nodelib.workbook.style import INK, LOOKS, book
 
 from .swap import REACH, by_solver, undecided
 
@@ -35,7 +35,6 @@ def regions(models: NeuralODEs, points: Points, seed: int, end: float, steps: tu
             ways(bottom, paths, y[: paths.shape[1]], line)
         axes[0, 0].set_ylabel("where a point starts")
         axes[1, 0].set_ylabel("its way and its end")
-        label(axes[1, 0], "undecided", (0.03, 0.3), shift=(0, 0), ha="left", xycoords="axes fraction")
     return fig
 
 
