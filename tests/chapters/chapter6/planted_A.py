@@ -21,7 +21,7 @@ def same_net_any_solver() -> dict[str, Any]:
 
 def resnet_limit() -> dict[str, Any]:
     """Layers that begin alike in place of independent ones."""
-    found = depth_limit.measure(1, 1, (32,))["apart"]["tied"][0]
+    found = depth_limit.measure(1, 1, (8,))["apart"]["tied"][0]
     return {"independent": min(found), "tied": max(found)}
 
 
