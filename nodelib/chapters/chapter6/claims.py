@@ -4,6 +4,7 @@ from .audit import Audit, together
 from .claims_A import CLAIMS as OF_NETWORKS
 from .claims_B import CLAIMS as OF_GRADIENTS
 from .claims_C import CLAIMS as OF_COSTS
+from .claims_D import CLAIMS as THAT_HOLD
 
 ANCHORS = {
     "6.2": "6.2-Is-it-an-ODE?",
@@ -18,5 +19,5 @@ ANCHORS = {
     "6.11": "6.11-Is-RK4-enough?",
     "6.12": "6.12-The-audit",
 }
-AUDIT = Audit(together([OF_NETWORKS, OF_GRADIENTS, OF_COSTS]), ANCHORS)
+AUDIT = Audit(together([OF_NETWORKS, OF_GRADIENTS, OF_COSTS, THAT_HOLD]), ANCHORS)
 measured = AUDIT.measured

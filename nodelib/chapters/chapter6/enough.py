@@ -32,6 +32,12 @@ def nearer_of_all(models: Mapping[str, Found]) -> np.ndarray:
     return np.average([nearer(found) for found in models.values()], 0, [len(found.apart) for found in models.values()])
 
 
+def farther_than_with_few(models: Mapping[str, Found], few: int = 32, many: int = 64) -> float:
+    """The largest ratio, of all models, of dopri5's distance with many evaluations to that with few."""
+    a, b = BUDGETS.index(few), BUDGETS.index(many)
+    return max(float((found.apart[:, DOPRI5, b] / found.apart[:, DOPRI5, a]).max()) for found in models.values())
+
+
 def euler_is_last(found: Found, from_budget: int = 16) -> bool:
     """Does Euler's method end farther off than midpoint and RK4 in every model, from so many evaluations on?"""
     apart = found.apart[:, :, BUDGETS.index(from_budget) :]

@@ -6,13 +6,13 @@ QUESTIONS = Predictions(
     "6",
     {
         "6.1": Choice(
-            "With two steps of Euler's method these networks have nearly all points right. Solved accurately, they have …",
+            "With two steps of Euler's method they have nearly all points right. Solved accurately, they have …",
             ("as many right", "a few per cent less", "on average little more than half"),
             2,
             "The weights were fitted to two steps of length 1. Nothing in training saw the field between them.",
         ),
         "6.2": Choice(
-            "Of chapter 3's three ODE-Nets on MNIST, chapter 4's fifteen flows and chapter 5's 27 latent ODEs, how many are "
+            "Chapter 3's three ODE-Nets on MNIST, chapter 4's fifteen flows, chapter 5's 27 latent ODEs: how many are "
             "ODEs?",
             ("all", "those that dopri5 trained", "about half"),
             0,
@@ -60,8 +60,7 @@ QUESTIONS = Predictions(
             "The loss that is measured is that of the steps, and OtD's is the gradient of another one.",
         ),
         "6.10": Choice(
-            "The tolerance is 1e-6, and all of f is computed in bfloat16. The evaluations, about 60 in double precision, "
-            "become …",
+            "The tolerance is 1e-6, and f is computed in bfloat16. The evaluations, about 60 in double, become …",
             ("about 40: less precision, less work", "about 60", "over 1,000"),
             2,
             "The error estimate sees the rounding of f, and shortens the step, which makes no rounding smaller.",
@@ -70,13 +69,13 @@ QUESTIONS = Predictions(
             "With 16 evaluations, whose states end nearer to the accurate solution's?",
             ("dopri5's, in nearly all models", "RK4's in about half of them", "RK4's, in all of them"),
             2,
-            "`dopri5` spends two evaluations on its first step's size and then has two steps of six; RK4 has four of four.",
+            "`dopri5` spends two on its first step's size and has two steps of six left; RK4 has four of four.",
         ),
         "6.12": Choice(
-            "Of the claims that this chapter audits, how many hold without a condition?",
-            ("at most a quarter", "about half", "at least three quarters"),
+            "How many of the 25 claims hold just as they were made?",
+            ("about five", "about half", "about twenty"),
             0,
-            "",
+            "Eleven more hold on a condition that the claim leaves out.",
         ),
         "6.13": Choice(
             "Adaptive steps of `dopri5` from 0 to 1: what does the solver make of the jump?",

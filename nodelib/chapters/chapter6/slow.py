@@ -1,6 +1,6 @@
 """Small measurements of § 6.7 and of the audit: activations, noise in the trace, and what earlier records say."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import cache
 
 import numpy as np
@@ -53,7 +53,40 @@ def trace_cost(fresh: bool, seed: int = 0, tol: float = 1e-3, limit: int = 300) 
         return 6 * limit
 
 
+def trace_against_determinant(share: float = 1.0, tol: float = 1e-9) -> float:
+    """The largest difference, of 16 states, between log |det ∂z(1)/∂z(0)| and ``share`` times the integral of the
+    trace of ∂f/∂z along the way, for a random field ([P] Theorem 1; Jacobi's formula)."""
+    (W1, b, W2), z0 = random_weights(0, dim=3)
+
+    def f(z: Tensor) -> Tensor:
+        return torch.tanh(z @ W1 + b) @ W2
+
+    def both(t: Tensor, state: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+        slopes = 1 - torch.tanh(state[0] @ W1 + b) ** 2
+        return f(state[0]), slopes @ (W1 * W2.T).sum(0)
+
+    settings = {"rtol": tol, "atol": tol}
+    _, traces = solve(both, (z0, torch.zeros(16).double()), SPAN, **settings).y
+
+    def end(z: Tensor) -> Tensor:
+        return solve(lambda t, z: f(z), z, SPAN, **settings).y[-1].sum(0)  # samples do not meet, so rows stay apart
+
+    jacobians = torch.autograd.functional.jacobian(end, z0).transpose(0, 1)
+    return float((torch.linalg.slogdet(jacobians)[1] - share * traces[-1]).abs().max())
+
+
 # --- what earlier chapters recorded -----------------------------------------------------------------------------------
+
+
+def recorded_runs(weight: float) -> Callable[[bool, int], tuple[float, float]]:
+    """``run`` of exercise 6.7 on the trainings of § 6.7: with ∫ |z″|² of this weight, or else with ∫ |z′|² of it."""
+    runs = {run["order"]: run for run in records.read("nfe_growth")["runs"] if run["weight"] == weight}
+
+    def run(penalty: bool, seed: int) -> tuple[float, float]:
+        chosen = runs[2 if penalty else 1]
+        return chosen["nfe"][-1][seed], chosen["loss"][seed]
+
+    return run
 
 
 @cache

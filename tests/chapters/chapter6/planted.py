@@ -3,5 +3,6 @@
 from tests.chapters.chapter6.planted_A import PLANTED as OF_NETWORKS
 from tests.chapters.chapter6.planted_B import PLANTED as OF_GRADIENTS
 from tests.chapters.chapter6.planted_C import PLANTED as OF_COSTS
+from tests.chapters.chapter6.planted_D import PLANTED as THAT_HOLD
 
-PLANTED = {**OF_NETWORKS, **OF_GRADIENTS, **OF_COSTS}
+PLANTED = {**OF_NETWORKS, **OF_GRADIENTS, **OF_COSTS, **THAT_HOLD}
