@@ -1,10 +1,10 @@
 """The claims that chapter 6 audits, in the order of its sections, and the audit of this session."""
 
 from .audit import Audit, together
-from .claims_A import CLAIMS as OF_NETWORKS
-from .claims_B import CLAIMS as OF_GRADIENTS
-from .claims_C import CLAIMS as OF_COSTS
-from .claims_D import CLAIMS as THAT_HOLD
+from .claims_costs import CLAIMS as OF_COSTS
+from .claims_gradients import CLAIMS as OF_GRADIENTS
+from .claims_networks import CLAIMS as OF_NETWORKS
+from .claims_that_hold import CLAIMS as THAT_HOLD
 
 ANCHORS = {
     "6.2": "6.2-Is-it-an-ODE?",

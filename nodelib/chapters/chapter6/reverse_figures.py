@@ -1,4 +1,4 @@
-"""Figure 6.9: the gradient's error by five ways on four kinds of field, and what waits for the way back."""
+"""Figures of § 6.6: the gradient's error by five ways, what waits for the way back, and where steps are stable."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,7 +7,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from nodelib.workbook.style import GREY, LOOKS, book, label
+from nodelib.torch_ode.couplings import stability
+from nodelib.workbook.style import GREY, INK, LOOKS, book, label, plain_ticks
 
 WAY_LOOK = {
     "adjoint": (LOOKS["adjoint"].colour, "o"),
@@ -76,3 +77,24 @@ def _held(ax: Axes, record: Mapping[str, Any]) -> None:
         up = {"reversible": 8, "adjoint": -9}.get(way, 0)
         label(ax, name, (steps[-1], held[-1]), look.colour, shift=(-8, up or 9), ha="right")
     ax.set(xscale="log", yscale="log", ylim=(3, 1e4), xlabel="steps of RK4", title="kilobytes kept for the way back")
+
+
+def stable() -> Figure:
+    """By how much a step multiplies a solution of y' = μy, μ < 0, in the long run: above 1 it grows."""
+    x = np.geomspace(1e-3, 4, 400)
+    curves = [
+        ("RK4", INK, "-", stability("rk4", -x)),
+        ("reversible Heun", LOOKS["heun"].colour, ":", stability("reversible_heun", -x)),
+        ("coupled RK4, λ = 0.9", LOOKS["rk4"].colour, "-.", stability("reversible_rk4", -x, 0.9)),
+        ("λ = 0.99", LOOKS["rk4"].colour, "--", stability("reversible_rk4", -x, 0.99)),
+    ]
+    with book():
+        fig = Figure(figsize=(7.0, 3.0))
+        ax = fig.subplots()
+        ax.axhline(1, color=GREY, linewidth=1)
+        for name, colour, line, factors in curves:
+            ax.plot(x, factors, color=colour, linestyle=line, label=name)
+        ax.set(xscale="log", xlim=(x[0], x[-1]), ylim=(0, 2), xlabel="−hμ", ylabel="factor of a step")
+        plain_ticks(ax.xaxis, [0.001, 0.01, 0.1, 1, 2.785])
+        ax.legend(loc="lower left", fontsize=9)
+    return fig

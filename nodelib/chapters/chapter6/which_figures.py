@@ -25,8 +25,9 @@ def two_trainings(record: Mapping[str, Any]) -> Figure:
     with book():
         fig = Figure(figsize=(8.8, 3.5))
         left, right = fig.subplots(1, 2, sharey=True)
-        _pairs(left, record, "own", "loss by the training's solver")
+        _pairs(left, record, "own", "by the training's solver")
         _pairs(right, record, "solved", "the same networks, solved accurately")
+        left.set_ylabel("loss")
         for way, look in WAY_LOOK.items():
             left.plot([], [], color=look.colour, marker=look.marker, linestyle="none", label=way)
         left.legend(loc="upper right", fontsize=9)

@@ -1,4 +1,4 @@
-"""The claims of ``claims_A`` measured anew with a planted change each, for which the audit must raise."""
+"""The claims of ``claims_networks`` measured anew with a planted change each, for which the audit must raise."""
 
 from itertools import islice
 from typing import Any

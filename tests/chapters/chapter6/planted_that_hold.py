@@ -1,4 +1,4 @@
-"""The claims of ``claims_D`` measured anew with a planted change each, for which the audit must raise."""
+"""The claims of ``claims_that_hold`` measured anew with a planted change each, for which the audit must raise."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Measurements for ``claims_C`` with a change planted in each, which the claim's bounds must notice."""
+"""Measurements for ``claims_costs`` with a change planted in each, which the claim's bounds must notice."""
 
 from nodelib.chapters.chapter6 import slow
 from nodelib.experiments.growth import Penalty, growth, ring_models
