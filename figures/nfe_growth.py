@@ -48,13 +48,13 @@ def kept(file: Path, measure: Any) -> dict[str, Any]:
 def rings(penalty: Penalty, seeds: int, iterations: int) -> dict[str, Any]:
     """One penalty on the two rings."""
     found = growth(*ring_models(range(seeds)), penalty, iterations, every=min(10, iterations))
-    return {"order": penalty.order, "weight": penalty.weight, **found._asdict()}
+    return {"order": penalty.order, "weight": penalty.weight, **found._asdict(), "loss": found.loss}
 
 
 def cubes(scale: float, weight: float, seeds: int, iterations: int) -> dict[str, Any]:
     """x + x³, with so large initial weights and so much of the kinetic energy."""
     found = growth(*cubic(range(seeds), scale), Penalty(1, weight), iterations, every=max(iterations // 10, 1))
-    return {"scale": scale, "weight": weight, **found._asdict()}
+    return {"scale": scale, "weight": weight, **found._asdict(), "loss": found.loss}
 
 
 def everything(states: Path, penalties: list[Penalty], seeds: int, iterations: int) -> dict[str, Any]:

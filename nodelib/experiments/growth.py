@@ -26,13 +26,18 @@ class Penalty(NamedTuple):
 
 
 class Growth(NamedTuple):
-    """What ``growth`` measured: at ``iterations``, the evaluations at 1e-6 of each seed's model; and in the end the
-    loss without penalty and the accuracy, both of the flow itself."""
+    """What ``growth`` measured of the flows themselves: at ``iterations``, each seed's evaluations at 1e-6 and its loss
+    without penalty; and its accuracy in the end."""
 
     iterations: list[int]
     nfe: list[list[int]]
-    loss: list[float]
+    losses: list[list[float]]
     accuracy: list[float]
+
+    @property
+    def loss(self) -> list[float]:
+        """The losses in the end."""
+        return self.losses[-1]
 
 
 def along(f: Field, order: int) -> Field:
@@ -78,11 +83,12 @@ def growth(
     """Train all models in place by Adam on loss + penalty, by the solver of these settings, and count evaluations every
     so many iterations."""
     adam, weight = torch.optim.Adam(models.parameters(), lr), torch.tensor(penalty.weight).double()
-    counts, at = [], []
+    counts, fits, at = [], [], []
     for i in range(iterations + 1):
         if i % every == 0:
             at.append(i)
             counts.append(evaluations(models, points, COUNTED))
+            fits.append(losses(models, points, EXACT).tolist())
         if i == iterations:
             break
         adam.zero_grad()
@@ -90,7 +96,7 @@ def growth(
         (models.losses(z, points.y).sum() + (weight * cost).sum()).backward()
         adam.step()
     right = accuracy(models, points, EXACT).tolist() if models.classify else []
-    return Growth(at, counts, losses(models, points, EXACT).tolist(), right)
+    return Growth(at, counts, fits, right)
 
 
 def cubic(seeds: Sequence[int], scale: float = 4.0, n: int = 50) -> tuple[NeuralODEs, Points]:

@@ -45,6 +45,9 @@ def _against_loss(ax: Axes, record: Record) -> None:
         ax.plot(x, y, color=colour, linestyle=dashes, marker=marker)
         shift = (-6, -4) if order == 3 else (6, -2)
         label(ax, name, (x[-1], y[-1]), colour, shift=shift)
+    loss, nfe = stopped_early(record)
+    ax.plot(loss, nfe, color=INK, linestyle="-", linewidth=1)
+    label(ax, "none, stopped early", (loss[len(loss) // 4], nfe[len(loss) // 4]), INK, shift=(4, 6))
     ax.set(xscale="log", xlabel="loss in the end", ylabel="evaluations at $10^{-6}$", ylim=(0, 112))
     ax.set_title("each penalty, by its weight")
     ax.margins(x=0.2)
@@ -53,6 +56,20 @@ def _against_loss(ax: Axes, record: Record) -> None:
 def run_of(record: Record, order: int, weight: float) -> dict[str, Any]:
     """The recorded training with this penalty. Raises StopIteration where there is none."""
     return next(run for run in record["runs"] if run["order"] == order and np.isclose(run["weight"], weight))
+
+
+def stopped_early(record: Record, above: float = 1e-4) -> tuple[np.ndarray, np.ndarray]:
+    """Training without a penalty, stopped at each of the iterations recorded: the geometric mean of its losses down to
+    ``above``, and the mean of its evaluations there."""
+    run = run_of(record, 1, 0.0)
+    loss, nfe = np.exp(np.log(run["losses"]).mean(1)), np.mean(run["nfe"], 1)
+    return loss[loss > above], nfe[loss > above]
+
+
+def evaluations_at(record: Record, loss: float) -> float:
+    """What training without a penalty takes when it is stopped at this loss: interpolated along ``stopped_early``."""
+    losses, nfe = stopped_early(record)
+    return float(np.interp(-np.log(loss), -np.log(losses), nfe))
 
 
 def mean_loss(run: Record) -> float:
