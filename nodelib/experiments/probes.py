@@ -112,6 +112,7 @@ def bisect(g: Callable[[float], Tensor], a: float, b: float, finest: float, scal
     return Break((a + b) / 2, size if stays else 0.0)
 
 
+@torch.no_grad()
 def place_of(g: Callable[[float], Tensor], a: float, b: float, single: bool) -> float:
     """Where in [a, b] g jumps, for ``jump_t``: of two neighbouring numbers, in ``single`` or double precision, that it
     jumps between, the one with fewer digits."""

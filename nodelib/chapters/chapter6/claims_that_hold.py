@@ -1,13 +1,13 @@
-"""Rows of the audit that hold: what the paper's idea gives, measured as the others are."""
+"""Rows of the audit on what the paper's idea gives: gradient, memory, a dial, accuracy, a density."""
 
 from .audit import Claim
 
 CLAIMS = (
     Claim(
         "adjoint_is_the_gradient",
-        "Solving the adjoint backwards gives the gradient.",
+        "The solution of the adjoint equation is the gradient.",
         "[P] § 2",
-        "Yes, where z comes back: then its error falls with the tolerance.",
+        "Yes. Solved numerically it is as right as z comes back: see the row on that.",
         "6.6",
         "holds",
         {
@@ -33,12 +33,15 @@ CLAIMS = (
         "accuracy_is_a_dial",
         "After training, accuracy can be traded for speed.",
         "[P] § 1",
-        "Yes, for networks whose solver had converged.",
+        "For networks whose solver had converged: others lose what they learnt.",
         "6.11",
-        "holds",
-        {"64 nearer than 32, each": lambda ratio, **_: ratio < 1},
+        "holds, on a condition",
+        {
+            "64 nearer than 32, each": lambda ratio, **_: ratio < 1,
+            "lost > 0.1": lambda lost, **_: lost > 0.1,
+        },
         "dopri5 with 64 evaluations is nearer to the solution than with 32 in each of 39 models, {ratio:.2f} times as "
-        "far at most",
+        "far at most; those that two Euler steps trained lose {lost:.0%} of their points or more, solved accurately",
     ),
     Claim(
         "as_accurate_as_a_resnet",

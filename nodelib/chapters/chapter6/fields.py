@@ -53,6 +53,18 @@ def rectified(seed: int, dim: int = 8, hidden: int = 32) -> Field:
     return Field(lambda t, y: -torch.relu(y @ W + b) @ W.T, (W, b), y0, 1.0)
 
 
+def reading(seed: int, rate: float = 20.0) -> Field:
+    """y' = -rate (y - cos t), x' = θ y, as (y, x): ∂f/∂(y, x) is constant, and ∂f/∂θ is y."""
+    draw = torch.Generator().manual_seed(seed)
+    theta = (torch.randn(1, generator=draw, dtype=torch.float64).abs() + 0.5).requires_grad_()
+    y0 = torch.randn(SAMPLES, 2, generator=draw, dtype=torch.float64)
+
+    def func(t: Any, y: Tensor) -> Tensor:
+        return torch.stack([-rate * (y[:, 0] - torch.cos(torch.as_tensor(t))), theta * y[:, 0]], 1)
+
+    return Field(func, (theta,), y0, 1.0)
+
+
 def forced(seed: int, rate: float = 20.0) -> Field:
     """y' = -rate (y - θ cos t): contracting, and ∂f/∂y does not depend on y."""
     draw = torch.Generator().manual_seed(seed)

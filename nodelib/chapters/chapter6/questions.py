@@ -12,8 +12,7 @@ QUESTIONS = Predictions(
             "The weights were fitted to two steps of length 1. Nothing in training saw the field between them.",
         ),
         "6.2": Choice(
-            "Chapter 3's three ODE-Nets on MNIST, chapter 4's fifteen flows, chapter 5's 27 latent ODEs: how many are "
-            "ODEs?",
+            "Chapter 3's ODE-Nets on MNIST, chapter 4's flows, chapter 5's latent ODEs: which of them are ODEs?",
             ("all", "those that dopri5 trained", "about half"),
             0,
             "Their solvers had converged: an adaptive one at its tolerance, and RK4 with twelve steps for one turn.",
@@ -33,15 +32,15 @@ QUESTIONS = Predictions(
         ),
         "6.5": Choice(
             "Solved at tolerance $10^{-6}$ up to $t = 12$, the largest error with $\\lambda = 1$ is about …",
-            ("$10^{-6}$", "$10^{-5}$", "0.04", "1"),
+            ("$10^{-6}$", "$10^{-5}$", "0.04", "30"),
             2,
-            "Each error that was made grows by $e^{t}$ afterwards, and $e^{12}$ is 160,000.",
+            "An error that was made grows as $e^{t}$ afterwards, and $e^{12}$ is 160,000.",
         ),
         "6.6": Choice(
             "On which fields is the adjoint's gradient wrong by more than 1 %, though the solve is accurate?",
             (
                 "on all where $z$ does not return",
-                "where $z$ does not return and $\\partial f/\\partial z$ depends on $z$",
+                "where $z$ does not return and the adjoint asks for it",
                 "on none",
             ),
             1,
@@ -51,10 +50,10 @@ QUESTIONS = Predictions(
             "All three tell every point's ring in the end. Their evaluations, 20 before training, are then …",
             ("about 90, 50 and 40", "about 90 in each", "about 30 in each"),
             0,
-            "The problem needs no more than the third takes. What the others add is no complexity of the data.",
+            "To have each point right takes no more than the third's. What the others add buys a smaller loss.",
         ),
         "6.8": Choice(
-            "In how many of the ten is the loss at the end lower by OtD, the adjoint?",
+            "Measured by these four steps: in how many of the ten is the loss in the end lower by OtD, the adjoint?",
             ("none", "about half", "nine or ten"),
             0,
             "The loss that is measured is that of the steps, and OtD's is the gradient of another one.",
@@ -66,16 +65,16 @@ QUESTIONS = Predictions(
             "The error estimate sees the rounding of f, and shortens the step, which makes no rounding smaller.",
         ),
         "6.11": Choice(
-            "With 16 evaluations, whose states end nearer to the accurate solution's?",
+            "With 16 evaluations, whose states end nearer to the accurate solution's, where both get there?",
             ("dopri5's, in nearly all models", "RK4's in about half of them", "RK4's, in all of them"),
             2,
-            "`dopri5` spends two on its first step's size and has two steps of six left; RK4 has four of four.",
+            "`dopri5` has two steps of six, of unequal size, since it starts carefully; RK4 has four of four.",
         ),
         "6.12": Choice(
             "How many of the 25 claims hold just as they were made?",
             ("about five", "about half", "about twenty"),
             0,
-            "Eleven more hold on a condition that the claim leaves out.",
+            "Thirteen more hold on a condition.",
         ),
         "6.13": Choice(
             "Adaptive steps of `dopri5` from 0 to 1: what does the solver make of the jump?",

@@ -13,6 +13,7 @@ from nodelib.common.solution import SolverError
 from nodelib.experiments.memory import PeakMemory
 from nodelib.numpy_ode import odeint
 from nodelib.torch_ode import odeint as torch_odeint
+from nodelib.torch_ode import odeint_reversible
 
 from .fields import WAYS, Field, contractive, exact, forced, gradient, mild, rectified, relative, squares
 
@@ -224,6 +225,20 @@ def returned(field: Field, tol: float) -> float:
         except SolverError:
             return np.inf
     return relative(again, field.y0)
+
+
+def end_missed(field: Field, remedy: str) -> float:
+    """How far the end is off by a reversible solver, one of ``STEPS``, as a part of its size."""
+    method = "reversible_heun" if remedy == "reversible Heun" else "reversible_rk4"
+    with torch.no_grad(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        options = {"step_size": field.t1 / STEPS[remedy]}
+        end = odeint_reversible(
+            field.func, field.y0, [0.0, field.t1], method=method, options=options, adjoint_params=field.params
+        )[-1]
+        right = torch_odeint(field.func, field.y0, [0.0, field.t1], rtol=1e-9, atol=1e-9)[-1]
+    error = relative(end, right)
+    return error if np.isfinite(error) else np.inf
 
 
 def held(way: str, steps: int, seed: int = 0) -> int:

@@ -59,7 +59,7 @@ def _errors(ax: Axes, record: Mapping[str, Any]) -> None:
     ax.axvline(1, color=GREY, linestyle="--", linewidth=1)
     for k in range(1, len(kinds)):
         ax.axhline(k - 0.5, color="#dddddd", linestyle="-", linewidth=0.8)
-    ax.set_yticks(range(len(kinds)), list(reversed(kinds)))
+    ax.set_yticks(range(len(kinds)), [kind.replace("λ = −20", "rate 20") for kind in reversed(kinds)])
     ax.set(xscale="log", xlim=(1e-9, 2 * LOST), ylim=(-0.5, len(kinds) - 0.5))
     failed = any(np.isinf(errors(record, kind, way)).any() for kind in kinds for way in WAY_LOOK)
     ax.set_xlabel("relative error of the gradient" + (f"; failed: at {LOST:.0e}" if failed else ""))
@@ -85,8 +85,8 @@ def stable() -> Figure:
     curves = [
         ("RK4", INK, "-", stability("rk4", -x)),
         ("reversible Heun", LOOKS["heun"].colour, ":", stability("reversible_heun", -x)),
-        ("coupled RK4, λ = 0.9", LOOKS["rk4"].colour, "-.", stability("reversible_rk4", -x, 0.9)),
-        ("λ = 0.99", LOOKS["rk4"].colour, "--", stability("reversible_rk4", -x, 0.99)),
+        ("coupled RK4, c = 0.9", LOOKS["rk4"].colour, "-.", stability("reversible_rk4", -x, 0.9)),
+        ("c = 0.99", LOOKS["rk4"].colour, "--", stability("reversible_rk4", -x, 0.99)),
     ]
     with book():
         fig = Figure(figsize=(7.0, 3.0))

@@ -65,11 +65,11 @@ def trace_against_determinant(share: float = 1.0, tol: float = 1e-9) -> float:
         slopes = 1 - torch.tanh(state[0] @ W1 + b) ** 2
         return f(state[0]), slopes @ (W1 * W2.T).sum(0)
 
-    settings = {"rtol": tol, "atol": tol}
-    _, traces = solve(both, (z0, torch.zeros(16).double()), SPAN, **settings).y
+    _, traces = solve(both, (z0, torch.zeros(16).double()), SPAN, rtol=tol, atol=tol).y
 
     def end(z: Tensor) -> Tensor:
-        return solve(lambda t, z: f(z), z, SPAN, **settings).y[-1].sum(0)  # samples do not meet, so rows stay apart
+        ends = solve(lambda t, z: f(z), z, SPAN, rtol=tol, atol=tol).y[-1]
+        return ends.sum(0)  # each depends on its own start alone, so that the rows of the Jacobian stay apart
 
     jacobians = torch.autograd.functional.jacobian(end, z0).transpose(0, 1)
     return float((torch.linalg.slogdet(jacobians)[1] - share * traces[-1]).abs().max())

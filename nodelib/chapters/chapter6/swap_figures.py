@@ -23,7 +23,7 @@ def regions(models: NeuralODEs, points: Points, seed: int, end: float, steps: tu
     """Above, where the network says "inner", and its training points; below, the paths that they take."""
     found = by_solver(models, points, seed, end, steps)
     x, y = (part[seed].numpy() for part in points)
-    looks = [LOOKS["euler"]] * len(steps) + [LOOKS["truth"]]
+    looks = [LOOKS["euler"]] * len(found)  # of the training
     line = undecided(alone(models, seed))
     with book():
         fig = Figure(figsize=(7.6, 5.3))

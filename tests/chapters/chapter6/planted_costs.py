@@ -43,9 +43,9 @@ def softplus() -> dict[str, float]:
 
 def no_block() -> dict[str, float]:
     """No residual block in the place of one."""
-    (odes, ode), (_, six), (parameters, block) = (slow.mnist(name) for name in ("odenet", "resnet", "resnet0"))
+    (odes, ode), (resnets, six), (parameters, block) = (slow.mnist(name) for name in ("odenet", "resnet", "resnet0"))
     means = {name: sum(found) / 3 for name, found in (("ode", ode), ("six", six), ("block", block))}
-    return means | {"parameters": parameters, "odes": odes}
+    return means | {"parameters": parameters, "odes": odes, "resnets": resnets}
 
 
 def plain_rnn() -> dict[str, float]:

@@ -56,7 +56,7 @@ def rk4_enough() -> dict[str, Any]:
     found = [enough.within(case, (16,)).apart[:, 0] for case in islice(enough.rings(1), 2)]
     names = enough.METHODS
     nearer = [one[names.index("euler")] < one[names.index("dopri5")] for one in found]
-    return {"at_16": float(np.mean(nearer)), "right": 1.0, "at_64": 0.4}
+    return {"at_16": sum(nearer), "of_16": len(nearer), "right": 1.0, "at_64": 16, "of_64": 39}
 
 
 PLANTED = {

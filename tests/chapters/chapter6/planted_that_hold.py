@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from nodelib.chapters.chapter6 import enough, reverse, slow
+from nodelib.chapters.chapter6 import enough, reverse, slow, swap
 from nodelib.chapters.chapter6.fields import contractive
 
 
@@ -19,8 +19,9 @@ def adjoint_keeps_no_steps() -> dict[str, Any]:
 
 
 def accuracy_is_a_dial() -> dict[str, Any]:
-    """The dial is not turned."""
-    return {"ratio": enough.farther_than_with_few(enough.recorded(), 32, 32)}
+    """Networks that RK4 trained in place of those by two Euler steps: nothing is lost that could be."""
+    lost = 1 - swap.spread("annuli", "rk4 4", "dopri5")
+    return {"ratio": enough.farther_than_with_few(enough.recorded()), "lost": float(lost.min())}
 
 
 def as_accurate_as_a_resnet() -> dict[str, Any]:

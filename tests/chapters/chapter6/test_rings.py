@@ -210,13 +210,13 @@ def test_the_verdicts_on_the_chapters_models():
     }  # fmt: skip
 
 
-def test_nearer_counts_what_cannot_be_afforded():
-    apart = np.full((2, len(METHODS), len(BUDGETS)), np.nan)
+def test_rk4_wins_only_over_what_was_solved():
+    apart = np.full((3, len(METHODS), len(BUDGETS)), np.nan)
     apart[:, enough.RK4] = 0.1
     apart[0, enough.DOPRI5, -1], apart[1, enough.DOPRI5, -1] = 0.05, 0.2
-    found = Found(apart, apart, apart)
-    assert enough.nearer(found).tolist() == [1, 1, 1, 1, 0.5]
-    assert enough.nearer_of_all({"a": found, "b": Found(*(x[:1] for x in found))})[-1] == pytest.approx(1 / 3)
+    found = enough.won_by_rk4({"a": Found(*[apart[:1]] * 3), "b": Found(*[apart[1:]] * 3)})
+    assert found[BUDGETS[-1]] == (2, 1)
+    assert found[BUDGETS[0]] == (0, 0)
     recorded = enough.recorded()
     assert all(enough.euler_is_last(one) for one in recorded.values())
     assert not enough.euler_is_last(recorded["chapter 4's flows"], 4)

@@ -204,9 +204,9 @@ def test_claims_from_records_and_small_measurements_hold(capsys):
     audit.measured("trace_is_cheap", kept=slow.trace_cost(False), fresh=slow.trace_cost(True))
     relu, tanh = ([slow.activation_cost(name, tol).mean() for tol in (1e-3, 1e-7)] for name in ("relu", "tanh"))
     audit.measured("smooth_activations", loose=relu[0] / tanh[0], tight=relu[1] / tanh[1])
-    (odes, ode), (_, six), (parameters, block) = (slow.mnist(name) for name in ("odenet", "resnet", "resnet1"))
+    (odes, ode), (resnets, six), (parameters, block) = (slow.mnist(name) for name in ("odenet", "resnet", "resnet1"))
     means = {"ode": float(np.mean(ode)), "six": float(np.mean(six)), "block": float(np.mean(block))}
-    audit.measured("fewer_parameters", **means, parameters=parameters, odes=odes)
+    audit.measured("fewer_parameters", **means, parameters=parameters, odes=odes, resnets=resnets)
     latent, gru, rnn = (slow.spiral_errors(name, 30) for name in ("latent ODE", "gru-decay", "rnn"))
     audit.measured("rnn_cannot_irregular", gru=gru.max(), latent=latent.min(), rnn=rnn.mean(), mean=latent.mean())
     assert "does not hold" in capsys.readouterr().out
