@@ -119,7 +119,7 @@ def test_verdicts_are_those_of_the_record():
 
 
 def test_every_trained_ode_of_chapters_3_to_5_is_judged():
-    """Of the files of parameters of those chapters, all are judged but for those of what is no ODE, or had no solver."""
+    """Of the files of parameters, all are judged but for those of what is no ODE, or was trained without a solver."""
     every = list(shipped.shipped())
     names = [group.name for group in every]
     assert len(set(names)) == len(names)
@@ -147,7 +147,9 @@ def test_every_trained_ode_of_chapters_3_to_5_is_judged():
 
 
 @pytest.mark.parametrize(
-    ("name", "number"), [("fig4_gated_gated_2", 4), ("bridge_8", 9), ("latent ODE, ODE-RNN encoder, 100", 6), ("fig7_one_20", 3), ("fig7_past_0.1", 2), ("fig7_half_0", 0)]
+    ("name", "number"),
+    [("fig4_gated_gated_2", 4), ("bridge_8", 9), ("latent ODE, ODE-RNN encoder, 100", 6), ("fig7_one_20", 3),
+     ("fig7_past_0.1", 2), ("fig7_half_0", 0)],
 )  # fmt: skip
 def test_a_row_is_what_the_parameters_give(name, number):
     group = next(group for group in shipped.shipped() if group.name == name)
