@@ -8,16 +8,12 @@ from nodelib.experiments import depth_limit, records, swap
 from nodelib.experiments.verdicts import NAME
 from nodelib.workbook.table import Table
 
-GROUPS = {  # the beginnings of models' names -> what the table calls them
-    "annuli": "§ 6.2: annuli",
-    "circles": "§ 6.2: circles",
-    "chapter 4": "chapter 4: flows",
-    "chapter 5": "chapter 5: latent ODEs",
-}
+SECTION = {"annuli": "§ 6.2: annuli", "circles": "§ 6.2: circles"}  # what the table calls the section's own networks
+COARSE = {"euler 1": "euler, 1 or 2 steps", "euler 2": "euler, 1 or 2 steps"}  # chapter 3's two, in one row
 
 
 def recorded() -> dict[tuple[str, str], list[dict[str, Any]]]:
-    """The record of figures/verdicts.py: (model, the training's solver) -> what was found of each seed."""
+    """The record of figures/verdicts.py: (model, the training's solver) -> what was found of each."""
     found: dict[tuple[str, str], list[dict[str, Any]]] = {}
     for row in records.read(NAME)["rows"]:
         found.setdefault((row["model"], row["by"]), []).append(row)
@@ -25,7 +21,7 @@ def recorded() -> dict[tuple[str, str], list[dict[str, Any]]]:
 
 
 def counts(rows: list[dict[str, Any]]) -> dict[str, int]:
-    """How many seeds got each verdict, those that none got left out."""
+    """How many of them got each verdict, those that none got left out."""
     names = [row["verdict"] for row in rows]
     return {name: names.count(name) for name in ("ODE", "not converged", "discrete") if name in names}
 
@@ -37,23 +33,24 @@ def share(verdict: str, *by: str) -> float:
     return names.count(verdict) / len(names)
 
 
-def of_chapters() -> list[str]:
-    """The verdicts on the models of chapters 3 to 5, but for those that Euler's method trained on purpose."""
+def of_chapters(start: str = "chapter") -> list[dict[str, Any]]:
+    """What was found of the models of chapters 3 to 5 whose name begins so, but for those that Euler's method was to
+    train coarsely."""
     return [
-        row["verdict"]
+        row
         for (model, by), rows in recorded().items()
-        if model.startswith("chapter") and not by.startswith("euler")
+        if model.startswith("chapter") and model.startswith(start) and not by.startswith("euler")
         for row in rows
     ]
 
 
 def table() -> Table:
-    """A row for each group of models and solver of the training, § 6.2's first: verdicts, how much the loss rises if it
+    """A row for each kind of models and solver of the training, § 6.2's first: verdicts, how much the loss rises if it
     is solved accurately, and how far apart the states are."""
     groups: dict[tuple[str, str], list[dict[str, Any]]] = {}
     for (model, by), found in recorded().items():
-        group = next((name for start, name in GROUPS.items() if model.startswith(start)), model)
-        groups.setdefault((group, by), []).extend(found)
+        group = (SECTION[model], by) if model in SECTION else (model, COARSE.get(by, by))
+        groups.setdefault(group, []).extend(found)
     rows = []
     for (model, by), found in sorted(groups.items(), key=lambda item: not item[0][0].startswith("§")):
         rise = np.array([row["solved"] - row["fit"] for row in found])

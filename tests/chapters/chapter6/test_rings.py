@@ -171,18 +171,43 @@ def test_the_puzzles_figure_has_a_column_for_each_solve():
 
 def test_the_tables_are_those_of_the_records():
     rows = verdicts.table().rows
-    assert len(rows) == 16
+    assert len(rows) == 10 + 12
     assert [row[2] for row in rows[:2]] == ["10 discrete", "10 discrete"]
-    assert sum(len(found) for found in verdicts.recorded().values()) == 154
+    assert sum(len(found) for found in verdicts.recorded().values()) == 100 + 6 + 306
     assert verdicts.share("discrete", "euler 2", "euler 8") == 1
     assert verdicts.share("ODE", "rk4 4", "dopri5") == 39 / 40
-    assert len(verdicts.of_chapters()) == 3 + 3 + 15 + 27
+    assert [row[2] for row in rows if row[0] == "chapter 3: small digits"] == ["6 discrete", "3 ODE"]
     depths, found = verdicts.apart_by_depth()
     assert found["tied"].shape == (len(depths), 10)
     alike = verdicts.depth_table().rows[1]
     assert alike[0] == "began alike"
     assert str(alike[5]).startswith(f"{np.median(found['tied'][4]):.2g} (")
     assert spread("annuli", "euler 2", "euler 2").min() >= 0.98
+
+
+def test_the_verdicts_on_the_chapters_models():
+    def of(start: str) -> dict[str, int]:
+        return verdicts.counts(verdicts.of_chapters(start))
+
+    assert of("chapter 3") == {"ODE": 3 + 4}
+    assert of("chapter 4: potentials, gated") == {"ODE": 50, "not converged": 1, "discrete": 3}
+    assert of("chapter 4: potentials, timed") == {"ODE": 26, "not converged": 1}
+    assert of("chapter 4: two Gaussians") == {"ODE": 40}
+    assert of("chapter 4: moons, by energy") == {"ODE": 60}
+    assert of("chapter 4: moons, free field") == {"ODE": 3}
+    assert of("chapter 4: circles and moons") == {"ODE": 6}
+    assert of("chapter 5: spirals, RNN encoder") == {"ODE": 27}
+    assert of("chapter 5: spirals, ODE-RNN encoder") == {"ODE": 26, "not converged": 1}
+    assert of("chapter 5: events") == {"ODE": 55}
+    assert of("chapter") == {"ODE": 300, "not converged": 3, "discrete": 3}
+    assert of("annuli") == {}
+    amiss = [row for row in verdicts.of_chapters() if row["verdict"] != "ODE"]
+    assert {row["name"] for row in amiss} == {
+        "fig4_gated_gated_8", "fig4_gated_gated_32", "fig4_equal_timed_8", "latent ODE, ODE-RNN encoder, 100"
+    }  # fmt: skip
+    assert {(row["name"], row["number"]) for row in amiss if row["verdict"] == "discrete"} == {
+        ("fig4_gated_gated_32", i) for i in range(3)  # the three of U1
+    }  # fmt: skip
 
 
 def test_rk4_wins_only_over_what_was_solved():

@@ -47,6 +47,28 @@ def test_the_second_derivative_takes_half_the_evaluations_of_the_kinetic_energy_
     assert (much > 8 * other).all()
 
 
+def test_stopping_early_saves_less_than_a_penalty_of_the_same_loss():
+    loss, nfe = slow_figures.stopped_early(GROWTH)
+    assert (np.diff(loss) < 0).all()
+    assert (np.diff(nfe) > 0).all()
+    assert loss.min() > 1e-4
+    assert len(slow_figures.stopped_early(GROWTH, 1e-2)[0]) == (loss > 1e-2).sum() < len(loss)
+    run = slow_figures.run_of(GROWTH, 1, 0.0)
+    assert (nfe[0], nfe[3]) == (np.mean(run["nfe"][0]), np.mean(run["nfe"][3]))
+    assert loss[3] == pytest.approx(np.prod(run["losses"][3]) ** 0.1)
+    assert slow_figures.evaluations_at(GROWTH, loss[5]) == pytest.approx(nfe[5])
+    between = slow_figures.evaluations_at(GROWTH, np.sqrt(loss[5] * loss[6]))
+    assert between == pytest.approx((nfe[5] + nfe[6]) / 2)
+    found = {}
+    for run in GROWTH["runs"]:
+        if run["weight"]:
+            there = slow_figures.mean_loss(run)
+            found[run["order"], run["weight"]] = slow_figures.evaluations_at(GROWTH, there), slow_figures.last_nfe(run)
+    assert all(early > 1.15 * penalised for early, penalised in found.values())
+    assert found[1, 0.01] == (pytest.approx(78.9, abs=0.1), 54.8)
+    assert found[2, 0.03] == (pytest.approx(83.8, abs=0.1), 33.2)
+
+
 def test_x_and_x_cubed_do_not_show_the_growth_that_was_reported():
     """With large initial weights evaluations fall in training, and the kinetic energy makes hardly a difference."""
     runs = {(run["scale"], run["weight"]): np.array(run["nfe"], float) for run in GROWTH["cubic"]}
@@ -97,7 +119,10 @@ def test_precision_as_the_box_says(kind):
 def test_figures_draw_the_records():
     left, right = slow_figures.evaluations(GROWTH).axes
     assert list(np.asarray(left.lines[0].get_ydata())) == np.mean(last_all(), 1).tolist()
-    assert [len(line.get_xdata()) for line in right.lines] == [7, 4, 3]  # type: ignore[arg-type]
+    assert [len(line.get_xdata()) for line in right.lines] == [7, 4, 3, 9]  # type: ignore[arg-type]
+    loss, nfe = slow_figures.stopped_early(GROWTH)
+    assert np.array_equal(np.asarray(right.lines[3].get_xdata()), loss)
+    assert np.array_equal(np.asarray(right.lines[3].get_ydata()), nfe)
     left, right = slow_figures.costs(COSTS).axes
     assert len(left.lines) == 4
     assert len(right.lines) == 4
