@@ -60,7 +60,7 @@ def test_the_sentence_is_true_at_every_setting(numbers):
     live.controls["odd"].value = 10_000
     live.controls["rate"].value = 200.0
     assert live.error is None
-    assert live.description.startswith("Figure 6.4. 1,000 samples, all are odd; odd ones have λ = 200.")
+    assert live.description.startswith("Figure 6.4. 10,000 samples, all are odd; odd ones have λ = 200.")
 
 
 def test_steps_per_sample_are_those_of_separate_solves():
