@@ -8,7 +8,7 @@ from nodelib.chapters.chapter6 import reverse
 from nodelib.chapters.chapter6.break_reversible import BREAK_IT
 from nodelib.chapters.chapter6.exercises_batch import CONTROL
 from nodelib.chapters.chapter6.exercises_reverse import UNDO
-from nodelib.chapters.chapter6.exercises_scale import SCALE
+from nodelib.chapters.chapter6.exercises_scale import SCALE, VANISHES
 from tests.workbook.graded import graded, line
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -50,6 +50,9 @@ def test_a_step_for_each_sample():
         (altered(power=0.2), "The wrong way"),
         altered(high=5),
         altered(accept=lambda r: r < 0.5),
+        altered(accept=lambda r: r <= 0.9),
+        altered(accept=lambda r: r <= 1.2),
+        altered(accept=lambda r: 0.9 * r**-0.2 >= 1),  # only steps that grow
         altered(accept=lambda r: r > 1),
         altered(scale=lambda a, b: 1e-3 * np.maximum(abs(a), abs(b))),
         lambda err, y0, y1, rtol, atol, h: altered()(err, y0, y1, rtol, atol, h)[::-1],
@@ -78,9 +81,13 @@ def test_the_losss_unit():
         (lambda g, rtol, atol: (0, atol * rms(g)), "it still knows the unit"),
         (lambda g, rtol, atol: (rtol, atol * 1e-8 * rms(g)), "too tight"),
         (lambda g, rtol, atol: (0.1, 0.1 * rms(g)), "too loose"),
-        (lambda g, rtol, atol: (rtol, -atol), "not negative"),
-        (lambda g, rtol, atol: (rtol, 0), "ValueError"),
-        (lambda g, rtol, atol: atol * rms(g), "two numbers"),
+        (lambda g, rtol, atol: (rtol, -atol), "two positive numbers"),
+        (lambda g, rtol, atol: (rtol, 0), "two positive numbers"),
+        (lambda g, rtol, atol: (rtol, atol * abs(g.mean())), VANISHES),
+        (lambda g, rtol, atol: (rtol, atol * abs(g.sum())), VANISHES),
+        (lambda g, rtol, atol: (rtol, atol * abs(g[0, 0])), VANISHES),
+        (lambda g, rtol, atol: (rtol, atol * abs(g[-1, -1])), VANISHES),
+        (lambda g, rtol, atol: atol * rms(g), "two positive numbers"),
         (lambda g, rtol, atol: None, "not written yet"),
         (lambda g: (1e-3, 1e-3), "TypeError"),
     ]
