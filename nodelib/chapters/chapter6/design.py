@@ -123,8 +123,8 @@ DESIGN = Design(
     "6.7 Design the test",
     supported,
     hints=(
-        "Seeds differ by far more than the penalty does. What is left of that if you compare each seed with itself? If you do: "
-        "is your spread that of the mean?",
+        "Seeds differ by far more than the penalty does. What is left of that if you compare each seed with itself? "
+        "If you do: is your spread that of the mean?",
         "Take the ten differences of logarithms, with the penalty less without. The claim is supported where their "
         "mean lies two standard errors below 0, that of the errors two below log 1.1, and no training diverged.",
     ),

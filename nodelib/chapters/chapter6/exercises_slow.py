@@ -37,8 +37,8 @@ class Stiff:
 
     def __init__(self, rng: np.random.Generator, b: int, dim: int, kind: str):
         self.rates = rng.permutation(10 ** np.append(rng.uniform(-2, -0.5, b - 1), 0))[:, None]
-        self.A = np.triu(rng.choice([-1, 1], (dim, dim)) * rng.uniform(500, 1500, (dim, dim)), 1)
-        self.A += np.diag(rng.uniform(5, 500, dim))
+        self.A = np.triu(rng.choice([-1, 1], (dim, dim)) * rng.uniform(300, 900, (dim, dim)), 1)
+        self.A += np.diag(rng.uniform(50, 500, dim))
         self.W, self.kind = rng.normal(size=(dim, dim)) / 4, kind
 
     def __call__(self, t: float, z: Any) -> Any:
@@ -130,8 +130,8 @@ NEWTON = Exercise(
          _newton(rejected="rows")),
         ("That is a fixed-point iteration, without the Jacobian. On a stiff field it fails.",
          lambda f, J, t, z, h: implicit_step(f, lambda s, x: 0 * J(s, x), t, z, h)),
-        ("It gives up where a step exists: too few corrections, or they do not converge. The matrix is 1 - h J, with h, the "
-         "minus, and J's rows and columns in their places.", lambda f, J, t, z, h: (z, False)),
+        ("It gives up where a step exists: too few corrections, or they do not converge. The matrix is 1 - h J, with h, "
+         "the minus, and J's rows and columns in their places.", lambda f, J, t, z, h: (z, False)),
         ("z itself has changed: x += changes z where x is z.", _in_place),
         ("That is a step of the trapezoid rule. Backward Euler takes f at the end alone.",
          lambda f, J, t, z, h: implicit_step(lambda s, x: (f(s, x) + f(t, z)) / 2, lambda s, x: J(s, x) / 2, t, z, h)),
