@@ -173,6 +173,7 @@ def test_there_and_back():
         (lambda force, q, p, h: 1 / 0, "raises"),
         (7, "a function is asked"),
     ]
+
     def rows(force, q, p, h):
         return np.array(leapfrog(force, q, p, h))
 

@@ -113,6 +113,7 @@ def test_from_memory():
         ((gap, lambda t, z, T: z[:, 0]), SHAPE),
         ((gap, lambda t, z, T: z / 0), SHAPE),
         ((gap, Remembers()), MEMORY),
+        ((gap, RemembersTheFirst()), MEMORY),
         ((gap, by_the_batch), ROWS),
         ((gap, through_one_point), MEET),
         ((gap, through_one_point_on_a_line), MEET),
