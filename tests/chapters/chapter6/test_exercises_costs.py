@@ -155,7 +155,19 @@ def test_there_and_back():
             p = p + d * h * force(q)
         return q + a / 2 * h * p, p
 
+    def nearly(force, q, p, h):
+        q, p = leapfrog(force, q, p, h)
+        return q + 1e-6 * h * h * abs(p), p
+
+    def driven(force, q, p, h):
+        """Of order 2 and reversible, and yet it adds to the energy."""
+        gain = np.exp(0.05 * h**3)
+        q, p = leapfrog(force, q, gain * p, h)
+        return q, gain * p
+
     wrong = [
+        (nearly, "not reversible"),
+        (driven, "not conserved"),
         (euler, "order 1"),
         (idle_third, "3.0 evaluations of force a step"),
         (forest_ruth, "3.0 evaluations of force a step"),

@@ -80,7 +80,10 @@ def test_the_losss_unit():
         (lambda g, rtol, atol: (rtol, atol * rms(g) ** 2), "it still knows the unit"),
         (lambda g, rtol, atol: (0, atol * rms(g)), "it still knows the unit"),
         (lambda g, rtol, atol: (rtol, atol * 1e-8 * rms(g)), "too tight"),
+        (lambda g, rtol, atol: (1e-3 * rtol, 3e-3 * atol * rms(g)), "too tight"),  # for the second network alone
         (lambda g, rtol, atol: (0.1, 0.1 * rms(g)), "too loose"),
+        (lambda g, rtol, atol: (rtol, atol * rms(g) ** 0.5), "it still knows the unit"),
+        (lambda g, rtol, atol: (20 * rtol, 20 * atol * rms(g)), "too loose"),
         (lambda g, rtol, atol: (rtol, -atol), "two positive numbers"),
         (lambda g, rtol, atol: (rtol, 0), "two positive numbers"),
         (lambda g, rtol, atol: (rtol, atol * abs(g.mean())), VANISHES),
@@ -141,7 +144,12 @@ def test_break_the_reversible_solver():
     def turning():
         return lambda t, z: torch.stack((-25 * z[0] + torch.sin(t), -z[2], z[1])), torch.tensor([0.0, 1.0, 1.0]), 1.5
 
+    def out_of_phase():
+        """The end is right, since what turns is small; its part of the gradient is not."""
+        return lambda t, z: torch.stack((-60 * z[0], -60 * z[2], 60 * z[1], 0 * z[3])), [1.0, 1e-3, 0.0, 1.0], 1.0
+
     wrong = [
+        (out_of_phase, "the checkpointed gradient"),
         (decaying(5), "at least 0.5 is asked"),
         (lambda: (lambda t, z: torch.stack((z[1], -100 * z[0])), [1.0, 0.0], 6.0), "off by more than 1 %"),
         (lambda: (lambda t, z: -40 * z, [1.0], 1.0), "next to nothing"),
