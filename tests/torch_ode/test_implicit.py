@@ -177,6 +177,25 @@ def test_a_step_and_its_estimate_by_hand(monkeypatch):
     assert ratio == pytest.approx(np.sqrt(np.mean(scaled**2)), rel=1e-6)
 
 
+def test_slopes_are_those_of_the_stages_and_no_further_evaluation(monkeypatch):
+    """y' = -y³ with one correction a stage, by hand: func at a stage that is not yet solved is another slope."""
+    monkeypatch.setattr(implicit, "CLOSE", 1e9)
+    y, h = 1.0, 0.8
+    one = prepared(lambda t, y: -(y**3), torch.full((1, 1), y, dtype=F64), h)
+    one.form(0.0, one.y)
+    found = [float(x) for x in one.attempt(0.0, h)[:2]]
+
+    def corrected(known, guess):
+        return guess + (known - h * D * guess**3 - guess) / (1 + h * D * 3 * y**2)
+
+    k = -(y**3)
+    known = y + h * D * k
+    k2 = (corrected(known, y + GAMMA * h * k) - known) / (h * D)
+    known = y + h * W * (k + k2)
+    y1 = corrected(known, known + h * D * k2)
+    assert found == pytest.approx([y1, (y1 - known) / (h * D)], rel=1e-12)
+
+
 def test_what_follows_from_a_step_that_newton_does_not_solve():
     """With a new Jacobian the step is a quarter; with an old one it is tried again, with a new one."""
     one = prepared(lambda t, y: -200 * torch.tanh(50 * y), torch.ones(1, 1, dtype=F64), 0.1)
