@@ -50,7 +50,7 @@ class ScaleFree(Exercise):
             if unfinished(given):
                 return f"{MISSING}."
             pair = numbers(given)
-            if not positive(pair):
+            if pair is None or not positive(pair):
                 return TWO
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
@@ -77,12 +77,12 @@ def positive(pair: Any) -> bool:
 
 def vanishing(answer: Callable[..., Any], g: np.ndarray) -> str | None:
     """What is amiss where g's mean is 0, and where one of its entries is: is adjoint_atol of g's size there, too?"""
-    usual = numbers(answer(g, TOLERANCE, TOLERANCE))[1] / np.abs(g).mean()
+    usual = np.asarray(numbers(answer(g, TOLERANCE, TOLERANCE)))[1] / np.abs(g).mean()
     without = np.array(g)
     without[0, 0] = 0.0
     for other in (g - g.mean(), without, without[::-1, ::-1]):
         pair = numbers(answer(np.array(other), TOLERANCE, TOLERANCE))
-        if not positive(pair) or pair[1] < 0.1 * usual * np.abs(other).mean():
+        if pair is None or not positive(pair) or pair[1] < 0.1 * usual * np.abs(other).mean():
             return VANISHES
     return None
 

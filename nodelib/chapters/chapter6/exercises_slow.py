@@ -41,8 +41,8 @@ class Stiff:
 
     def __init__(self, rng: np.random.Generator, b: int, dim: int, kind: str):
         self.rates = rng.permutation(10 ** np.append(rng.uniform(-2, -0.5, b - 1), 0))[:, None]
-        self.A = np.triu(rng.choice([-1, 1], (dim, dim)) * rng.uniform(100, 500, (dim, dim)), 1)
-        self.A += np.diag(rng.uniform(50, 500, dim))
+        self.A = np.triu(rng.choice([-1, 1], (dim, dim)) * rng.uniform(300, 900, (dim, dim)), 1)
+        self.A += np.diag(rng.uniform(100, 500, dim))
         self.W, self.kind = rng.normal(size=(dim, dim)) / 4, kind
 
     def __call__(self, t: float, z: Any) -> Any:
@@ -75,7 +75,7 @@ def _inputs(rng: np.random.Generator) -> tuple:
         f, z = Stiff(rng, b, dim, "flat"), rng.uniform(0.2, 0.3, size=(b, dim))
         return f, f.jacobian, float(rng.uniform(0, 1)), z, 0.4
     f, z = Stiff(rng, b, dim, "stiff"), rng.normal(size=(b, dim))
-    return f, f.jacobian, float(rng.uniform(0.5, 2)), z, float(rng.choice([0.1, 0.4, -0.0015]))
+    return f, f.jacobian, float(rng.uniform(0.5, 2)), z, float(rng.choice([0.1, 0.4, -0.0005]))
 
 
 def _newton(
