@@ -1,5 +1,7 @@
 """Exercise 6.7: tests of a claim that are seldom wrong pass, those that people write first do not."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -26,8 +28,9 @@ def by_t_tests(run, seeds):
     """Two one-sided tests of SciPy."""
     a, b = map(np.log, both(run, seeds))
     bound = np.log(1.1)
-    p = stats.ttest_rel(a[:, 0], b[:, 0], alternative="less").pvalue  # type: ignore[attr-defined]
-    return p < 0.04 and stats.ttest_1samp((a - b)[:, 1], bound, alternative="less").pvalue < 0.05
+    fewer: Any = stats.ttest_rel(a[:, 0], b[:, 0], alternative="less")
+    within: Any = stats.ttest_1samp((a - b)[:, 1], bound, alternative="less")
+    return fewer.pvalue < 0.04 and within.pvalue < 0.05
 
 
 def by_means(run, seeds):
