@@ -3,7 +3,8 @@
 import numpy as np
 import torch
 
-from nodelib.chapters.chapter6.exercises_slow import LEAPFROG, NEWTON, implicit_step, leapfrog
+from nodelib.chapters.chapter6.exercises_leapfrog import LEAPFROG, leapfrog
+from nodelib.chapters.chapter6.exercises_newton import NEWTON, implicit_step
 from tests.workbook.graded import graded, line
 
 
