@@ -38,7 +38,7 @@ def where(record: dict[str, Any]) -> Figure:
     """Each peer's time as a multiple of ours, a row a line of the table, with the 10th to 90th percentile."""
     shown = lines(record)
     with book():
-        fig, ax = plt.subplots(figsize=(9, 0.29 * len(shown) + 1.3))
+        fig, ax = plt.subplots(figsize=(9, 0.34 * len(shown) + 1.3))
         ax.axvline(1, color=INK, linewidth=1)
         seen: set[str] = set()
         for i, line in enumerate(shown):
@@ -48,6 +48,9 @@ def where(record: dict[str, Any]) -> Figure:
                     ratio(ax, row, i, seen)
         ax.set_yticks(range(len(shown)), [title(line) for line in shown])
         ax.set_ylim(len(shown) - 0.4, -0.6)
+        ax.grid(visible=False, axis="y")
+        for i in range(len(shown) - 1):
+            ax.axhline(i + 0.5, color=GREY, alpha=0.3, linewidth=0.6)
         ax.set_xscale("log")
         ax.xaxis.set_major_formatter(lambda x, _: f"{x:g}")
         low, high = ax.get_xlim()
@@ -58,14 +61,16 @@ def where(record: dict[str, Any]) -> Figure:
     return fig
 
 
-def ratio(ax: Axes, row: dict[str, Any], i: int, seen: set[str]) -> None:
-    """One point with its bar; ours is drawn where it is compiled, other methods than dopri5 hollow."""
+def ratio(ax: Axes, row: dict[str, Any], i: float, seen: set[str]) -> None:
+    """One point with its bar, each library a little below the last; of ours only what is compiled, hollow what is not
+    dopri5."""
     if row["package"] == "nodelib" and not row["solver"].endswith("compiled"):
         return
     name, colour, marker, _ = LIBRARIES[row["package"]]
     name = "ours, compiled" if row["package"] == "nodelib" else name
     other = row["solver"].endswith(("LSODA", "DOP853", "Dopri8"))
     middle, tenth, ninth = row["ratio"]
+    i += 0.13 * (list(LIBRARIES).index(row["package"]) - 2.5)
     ax.plot([tenth, ninth], [i, i], color=colour, linestyle="-", linewidth=1.2)
     ax.plot(
         middle, i, marker=marker, color=colour, markerfacecolor="white" if other else colour, linestyle="",

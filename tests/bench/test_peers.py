@@ -181,9 +181,10 @@ def test_all_take_turns_and_warm_up_first():
 def test_memory_grows_with_the_steps_by_backpropagation_alone():
     found = growth.growth("steps", (10, 40), rounds=1)["rows"]
     rise = {name: row["bytes"][1] - row["bytes"][0] for name, row in found.items()}
-    assert rise["reversible"] == rise["adjoint"] == rise["torchdiffeq adjoint"] == 0
-    assert 0 < 10 * rise["checkpoint"] < rise["backprop"]
-    assert rise["torchdiffeq backprop"] > 0
+    flat = rise["reversible"], rise["adjoint"], rise["torchdiffeq adjoint"]
+    assert max(flat) <= 4 * 30  # a number for the time of each step, at most
+    assert 4 * 40 * 30 <= rise["checkpoint"] < rise["backprop"] / 10  # a state of 40 numbers
+    assert rise["torchdiffeq backprop"] > 10 * rise["checkpoint"]
 
 
 def made_up(**ratios: tuple[float, float, float]) -> dict[str, Any]:
@@ -245,4 +246,3 @@ def test_the_record_is_of_all_the_workloads():
     record = records.read("bench")
     assert [each["name"] for each in record["workloads"]] == [each.name for each in races.workloads()]
     assert {name for name, version in record["peers"].items() if version} >= {"torchdiffeq", "scipy"}
-    assert record["provenance"]["seconds"] < 15 * 60

@@ -1,6 +1,7 @@
 """The README's table of peers and its sentences, from the record; `python run.py figures bench` writes them there."""
 
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from textwrap import fill
@@ -15,7 +16,7 @@ WHY = {
     "diffrax": "it compiles the whole solve, with f inside, which takes {compiling} first",
     "SciPy LSODA": "a multistep method, in Fortran",
     "SciPy DOP853": "a method of order 8",
-    "torchode": "its steps for each row are vectorised further",
+    "torchode": "it interpolates all rows at once",
 }
 
 
@@ -28,12 +29,13 @@ class Line(NamedTuple):
 
 def lines(record: dict[str, Any]) -> list[Line]:
     """All of the record: of a workload as many as it has rows of ours that others are held against."""
-    return [
+    every = [
         Line(each["name"], row["solver"])
         for each in record["workloads"]
         for row in each["rows"]
         if row["package"] == "nodelib" and row["against"] == row["solver"]
     ]
+    return [line for line in every if any(cells(record, line))]
 
 
 def cells(record: dict[str, Any], line: Line) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -65,16 +67,21 @@ def table(record: dict[str, Any]) -> Table:
     for line in lines(record):
         found = dict(cells(record, line))
         mine = own(record, line)
-        first = [title(line), f"{mine['cpu_ms']:.3g}", f"{mine['nfe']:,}"]
+        first = [title(line), milliseconds(mine["cpu_ms"]), f"{mine['nfe']:,}"]
         rows.append([*first, *(told(found.get(column)) for column in columns)])
     shown = [i for i in range(len(header)) if i < 3 or any(row[i] != "–" for row in rows)]
     return Table([header[i] for i in shown], [[row[i] for i in shown] for row in rows])
 
 
+def milliseconds(x: float) -> str:
+    """Three digits."""
+    return f"{x:,.0f}" if x >= 100 else f"{x:.3g}"
+
+
 def title(line: Line) -> str:
-    """The workload, with the gradient where it has several."""
-    way = line.mine.partition(" ")[2]
-    return line.workload if way == "dopri5" else f"{line.workload}, {way}"
+    """The workload, with the gradient where it has several, and a tolerance as it is written."""
+    way, name = line.mine.partition(" ")[2], re.sub(r"1e-0(\d)$", r"rtol 1e-\1", line.workload)
+    return name if way == "dopri5" else f"{name}, {way}"
 
 
 def own(record: dict[str, Any], line: Line) -> dict[str, Any]:
