@@ -13,6 +13,7 @@ from typing import Any
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))  # for the tests' package, which is not installed
@@ -35,17 +36,24 @@ LIBRARIES = {
 
 
 def where(record: dict[str, Any]) -> Figure:
-    """Each peer's time as a multiple of ours, a row a line of the table, with the 10th to 90th percentile."""
+    """Each peer's time as a multiple of ours, a row a line of the table, with the 10th to 90th percentile; of ours what
+    is compiled."""
     shown = lines(record)
     with book():
         fig, ax = plt.subplots(figsize=(9, 0.34 * len(shown) + 1.3))
         ax.axvline(1, color=INK, linewidth=1)
         seen: set[str] = set()
         for i, line in enumerate(shown):
-            rows = next(each["rows"] for each in record["workloads"] if each["name"] == line.workload)
+            rows = [
+                row
+                for row in next(w["rows"] for w in record["workloads"] if w["name"] == line.workload)
+                if row["against"] in (line.mine, f"{line.mine}, per sample")
+                and row["status"] == "measured"
+                and (row["package"] != "nodelib" or row["solver"].endswith("compiled"))
+            ]
+            libraries = list(dict.fromkeys(row["package"] for row in rows))
             for row in rows:
-                if row["against"] in (line.mine, f"{line.mine}, per sample") and row["status"] == "measured":
-                    ratio(ax, row, i, seen)
+                ratio(ax, row, i + 0.2 * (libraries.index(row["package"]) - (len(libraries) - 1) / 2), seen)
         ax.set_yticks(range(len(shown)), [title(line) for line in shown])
         ax.set_ylim(len(shown) - 0.4, -0.6)
         ax.grid(visible=False, axis="y")
@@ -56,21 +64,19 @@ def where(record: dict[str, Any]) -> Figure:
         low, high = ax.get_xlim()
         ax.axvspan(low, 1, color=GREY, alpha=0.12, linewidth=0)
         ax.set_xlim(low, high)
-        ax.set_xlabel("time as a multiple of ours, eager    (grey: faster than ours)")
+        ax.set_xlabel(
+            "time as a multiple of ours, eager      (grey: faster than ours; hollow: another method than dopri5)"
+        )
         ax.legend(loc="lower center", bbox_to_anchor=(0.4, 1.0), ncols=len(seen), fontsize=9, handletextpad=0.2)
     return fig
 
 
 def ratio(ax: Axes, row: dict[str, Any], i: float, seen: set[str]) -> None:
-    """One point with its bar, each library a little below the last; of ours only what is compiled, hollow what is not
-    dopri5."""
-    if row["package"] == "nodelib" and not row["solver"].endswith("compiled"):
-        return
+    """One point with its bar, hollow where it is not dopri5."""
     name, colour, marker, _ = LIBRARIES[row["package"]]
     name = "ours, compiled" if row["package"] == "nodelib" else name
     other = row["solver"].endswith(("LSODA", "DOP853", "Dopri8"))
     middle, tenth, ninth = row["ratio"]
-    i += 0.13 * (list(LIBRARIES).index(row["package"]) - 2.5)
     ax.plot([tenth, ninth], [i, i], color=colour, linestyle="-", linewidth=1.2)
     ax.plot(
         middle, i, marker=marker, color=colour, markerfacecolor="white" if other else colour, linestyle="",
@@ -97,6 +103,7 @@ def precision(record: dict[str, Any]) -> Figure:
             for ax in column:
                 ax.set_xscale("log")
                 ax.set_yscale("log")
+                ax.xaxis.set_minor_formatter(NullFormatter())
         for ax in axes[:, 0]:
             ax.set_ylabel("error at the end")
         fig.legend(named.values(), named.keys(), loc="outside lower center", ncols=5, fontsize=9)
@@ -107,7 +114,7 @@ def curve_name(curve: dict[str, Any]) -> str:
     """The library and, where it is not dopri5, the method; numpy and torch twin are both ours."""
     name = LIBRARIES[curve["package"]][0]
     method = curve["solver"].partition(" ")[2]
-    return name if method in ("dopri5", "Dopri5", "RK45") else f"{name}, {method.removeprefix('dopri5, ')}"
+    return name if method in ("dopri5", "Dopri5") else f"{name}, {method.removeprefix('dopri5, ')}"
 
 
 def work(ax: Axes, curve: dict[str, Any], key: str) -> Any:

@@ -34,26 +34,29 @@ def measure(only: str = "", limits: Limits = SMALLEST, device: str = "cpu", smok
     from tests.bench.peers.races import workloads
 
     record: dict[str, Any] = {"peers": {name: version(name) for name in PACKAGES}, "workloads": [], "parts_s": {}}
+    begun = time.perf_counter()
+
+    def done(part: str) -> None:
+        nonlocal begun
+        record["parts_s"][part] = time.perf_counter() - begun
+        print(f"{part}: {record['parts_s'][part]:.0f} s", flush=True)
+        begun = time.perf_counter()
+
     for each in workloads(device, smoke):
         if only in each.name:
-            begun = time.perf_counter()
             allowed = limits._replace(seconds=limits.seconds * each.part)
             rows = compete(each.cases(), each.reference(), allowed, device)
             record["workloads"].append({"name": each.name, "what": each.what, "rows": rows})
-            record["parts_s"][each.name] = time.perf_counter() - begun
-            print(each.name, *map(told, rows), sep="\n", flush=True)
+            print(*map(told, rows), sep="\n")
+            done(each.name)
     if only in "precision" and device == "cpu":
-        begun = time.perf_counter()
         record["precision"] = diagrams(smoke=smoke)
-        record["parts_s"]["precision"] = time.perf_counter() - begun
+        done("precision")
     if only in "growth":
         record["growth"] = []
         for axis, sizes in AXES.items():
-            begun = time.perf_counter()
             record["growth"].append(growth(axis, sizes[:1] if smoke else sizes, 1 if smoke else 3, device))
-            record["parts_s"][f"growth, {axis}"] = time.perf_counter() - begun
-    for part, seconds in record["parts_s"].items():
-        print(f"{part:32} {seconds:6.1f} s")
+            done(f"growth, {axis}")
     return record
 
 
