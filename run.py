@@ -5,7 +5,8 @@
     python run.py test             style, types, unit tests, the notebooks, a real browser
     python run.py notebooks [01]   run the stored notebooks again, or those whose names begin so
     python run.py figures [name]   make the figures and their records again
-    python run.py bench            measure the solvers' speed
+    python run.py bench            measure the solvers' speed beside every peer's; installs those first
+    python run.py bench --targets  measure it against its targets
     python run.py twins            the numpy and the torch solver side by side, where their code differs
 
 The first call makes .venv and installs the versions in constraints.txt. Arguments after the command are passed on.
@@ -31,7 +32,7 @@ if not (3, 11) <= sys.version_info[:2] <= (3, 14):  # so every line of this file
 ROOT = Path(__file__).resolve().parent
 VENV = ROOT / ".venv"
 PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
-STAMP = VENV / "installed"
+STAMP, PEERS = VENV / "installed", VENV / "installed-peers"
 LAB_SETTINGS = ROOT / "binder" / "lab"  # JupyterLab's, for the book: it does not ask whether to fetch news
 LIST_FONTS = "import matplotlib.font_manager"  # matplotlib does it once, and would say so inside a notebook
 STEPS = ("Collecting", "Downloading", "Using cached", "Building", "Preparing", "Installing", "WARNING: Retrying")
@@ -59,12 +60,12 @@ CHECKS = {
 }
 
 
-def wanted() -> str:
+def wanted(extra: str = "test") -> str:
     """What a finished .venv was made from: where it stands, for which Python, and the packages that belong into it."""
     import tomllib  # here, since an older Python, which has none, must get as far as the message above
 
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    packages = [*project["dependencies"], *project["optional-dependencies"]["test"]]
+    packages = [*project["dependencies"], *project["optional-dependencies"][extra]]
     pins = (ROOT / "constraints.txt").read_text(encoding="utf-8")
     return hashlib.sha256("\n".join([str(ROOT), VERSION, *packages, pins]).encode()).hexdigest()
 
@@ -110,10 +111,25 @@ def install() -> None:
     pip = [str(PYTHON), "-m", "pip", "install", "--progress-bar", "off", "--disable-pip-version-check"]
     follow("starting pip", [*pip, "--constraint", "constraints.txt", "--editable", ".[test]"], start)
     follow("listing the fonts", [str(PYTHON), "-c", LIST_FONTS], start)
-    draft = STAMP.with_suffix(".new")
-    draft.write_text(wanted(), encoding="utf-8")
-    os.replace(draft, STAMP)
+    stamp(STAMP, wanted())
     print(f"Installed in {time.monotonic() - start:.0f} s.", flush=True)
+
+
+def install_peers() -> None:
+    """Add the libraries that the solvers are measured beside. They have a stamp of their own, gone when .venv is."""
+    print("Installing the peers into .venv, this once.", flush=True)
+    start = time.monotonic()
+    pip = [str(PYTHON), "-m", "pip", "install", "--progress-bar", "off", "--disable-pip-version-check"]
+    follow("starting pip", [*pip, "--constraint", "constraints.txt", "--editable", ".[bench]"], start)
+    stamp(PEERS, wanted("bench"))
+    print(f"Installed in {time.monotonic() - start:.0f} s.", flush=True)
+
+
+def stamp(path: Path, text: str) -> None:
+    """Write the file as a whole, or not at all."""
+    draft = path.with_suffix(".new")
+    draft.write_text(text, encoding="utf-8")
+    os.replace(draft, path)
 
 
 def follow(what: str, command: list[str], start: float) -> None:
@@ -180,7 +196,12 @@ def figures(*names: str) -> int:
 
 
 def bench(*arguments: str) -> int:
-    return python("-m", "tests.bench", *arguments)
+    """Every peer in one table, which installs them first; with --targets, the races that need none but torchdiffeq."""
+    if "--targets" in arguments:
+        return python("-m", "tests.bench", *(each for each in arguments if each != "--targets"))
+    if not (PEERS.exists() and PEERS.read_text(encoding="utf-8") == wanted("bench")):
+        install_peers()
+    return python("-m", "tests.bench.peers", *arguments)
 
 
 def twins(*arguments: str) -> int:

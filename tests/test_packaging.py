@@ -1,6 +1,7 @@
 """The lists of packages say one thing: pyproject.toml, constraints.txt, conda's, Binder's, the imports, the README."""
 
 import ast
+import json
 import os
 import re
 import shutil
@@ -126,7 +127,20 @@ def test_the_package_imports_what_it_declares_and_declares_what_it_imports():
 
 
 def test_the_yardstick_is_the_same_in_both_extras():
-    assert set(PROJECT["optional-dependencies"]["bench"]) <= set(PROJECT["optional-dependencies"]["test"])
+    bench, test = (
+        [line for line in PROJECT["optional-dependencies"][extra] if line.startswith("torchdiffeq")]
+        for extra in ("bench", "test")
+    )
+    assert bench == test == ["torchdiffeq==0.2.5"]
+
+
+def test_every_peer_is_pinned_to_the_version_that_was_measured():
+    """And the tests install none of them but the yardstick."""
+    peers = {line.partition("==")[0]: line.partition("==")[2] for line in PROJECT["optional-dependencies"]["bench"]}
+    measured = json.loads((ROOT / "figures" / "records" / "bench.json").read_text(encoding="utf-8"))["peers"]
+    assert {name: measured[name] for name in peers} == peers
+    of_tests = {Requirement(line).name for line in PROJECT["optional-dependencies"]["test"]}
+    assert of_tests & set(peers) == {"torchdiffeq"}
 
 
 @pytest.mark.skipif(os.name == "nt", reason="repo2docker is made for Linux and macOS")

@@ -169,6 +169,49 @@ def test_a_moved_folder_is_installed_anew(run, monkeypatch, tmp_path):
     assert not load(tmp_path / "moved").ready()
 
 
+def test_bench_installs_the_peers_once_and_again_when_their_list_changes(run, monkeypatch):
+    installs(run, monkeypatch)
+    seen = calls(run, monkeypatch, 0, 0, 0, 0)
+    commands = []
+    monkeypatch.setattr(run, "follow", lambda what, command, begin: commands.append(command))
+    run.bench("--only", "CNF")
+    run.bench()
+    assert [command[-3:] for command in commands] == [["constraints.txt", "--editable", ".[bench]"]]
+    assert seen == [("-m", "tests.bench.peers", "--only", "CNF"), ("-m", "tests.bench.peers")]
+    path = run.ROOT / "pyproject.toml"
+    path.write_text(path.read_text(encoding="utf-8").replace("diffrax==", "diffrax>="), encoding="utf-8")
+    run.bench()
+    assert len(commands) == 2
+
+
+def test_peers_whose_installation_was_interrupted_do_not_count(run, monkeypatch):
+    def interrupted(what: str, command: list[str], begin: float) -> None:
+        raise KeyboardInterrupt
+
+    installs(run, monkeypatch)
+    calls(run, monkeypatch, 0)
+    monkeypatch.setattr(run, "follow", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        run.bench()
+    assert not run.PEERS.exists()
+
+
+def test_the_targets_need_no_peers(run, monkeypatch):
+    installs(run, monkeypatch)
+    seen = calls(run, monkeypatch, 0)
+    run.bench("--targets")
+    assert seen == [("-m", "tests.bench")]
+    assert not run.PEERS.exists()
+
+
+def test_the_tests_do_not_wait_for_the_peers(run, monkeypatch):
+    """The list of the peers is none of theirs: .venv stays."""
+    installs(run, monkeypatch)
+    path = run.ROOT / "pyproject.toml"
+    path.write_text(path.read_text(encoding="utf-8").replace("diffrax==", "diffrax>="), encoding="utf-8")
+    assert run.ready()
+
+
 def test_another_python_is_installed_anew(run, monkeypatch):
     installs(run, monkeypatch)
     monkeypatch.setattr(run, "VERSION", "3.99")
