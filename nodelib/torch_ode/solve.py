@@ -15,6 +15,7 @@ from torch import Tensor
 from nodelib.common import scipy_solvers
 from nodelib.common.arguments import warn
 from nodelib.common.solution import GraphNeeded, NonFiniteState, Solution, Stats
+from nodelib.torch_ode.compiled import compiled_solve
 from nodelib.torch_ode.each import per_sample, solve_each
 from nodelib.torch_ode.forms import Form
 from nodelib.torch_ode.modes import entrance
@@ -80,6 +81,8 @@ def solve(
         if dense:
             raise ValueError("option 'per_sample' gives no dense output: add the times to t")
         return solve_each(func, y0, t, method, rtol, atol, options)
+    if sol := compiled_solve(func, y0, t, method, rtol, atol, options, dense=dense):
+        return sol
     problem = prepare(func, y0, t, method, rtol, atol, options)
     sol = run(problem, dense)
     if torch.is_grad_enabled() and not (problem.func.traced or problem.followed) and has_parameters(func):

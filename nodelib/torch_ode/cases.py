@@ -1,0 +1,200 @@
+"""What can be compiled, and for what: a first look at the arguments of a solve with the option compile.
+
+The numpy twin has no such file.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from math import inf
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from nodelib.common.arguments import MAX_NUM_STEPS, Method
+from nodelib.torch_ode.forms import Form
+from nodelib.torch_ode.inputs import as_times
+from nodelib.torch_ode.look import Look
+from nodelib.torch_ode.loops import CAPACITY, F64, Kept, Rows, rows_of
+from nodelib.torch_ode.modes import Cast, numbers_of, transformed
+from nodelib.torch_ode.modules import CALLBACKS
+from nodelib.torch_ode.problem import Problem, prepare
+from nodelib.torch_ode.programs import Compiled, Stay, counters_between, integers_of, missing
+from nodelib.torch_ode.steps import grid_points
+
+LARGE = 8192  # entries of a state from which on a step is compiled, and not the loop
+SIZES = 2  # batch sizes that have programs of their own; a third one makes one for all others
+TAKEN = {"compile", "first_step", "min_step", "max_step", "max_num_steps", "step_size", "controller"}
+
+
+class Request(NamedTuple):
+    """What was asked for. ``params``: the tensors whose gradients are wanted, by their names in func; ``strict``: a
+    tensor that func uses and that requires a gradient must be among them."""
+
+    func: Callable
+    y0: Any
+    t: Any
+    method: Any
+    rtol: Any
+    atol: Any
+    options: Mapping
+    dense: bool
+    params: Mapping[str, Tensor]
+    strict: bool
+
+    @property
+    def taped(self) -> bool:
+        """Is a gradient wanted?"""
+        return torch.is_grad_enabled() and (bool(self.params) or self.y0.requires_grad)
+
+
+@dataclass(eq=False)
+class Case:
+    """All that a solve of this kind needs but y0.
+
+    key:     what its programs are made for; ``any_batch``: whatever the size of the first axis.
+    whole:   is the loop compiled, or a step of it?
+    t:       the output times, float64; ``inner``: more than the two ends.
+    limits:  t_end, rtol, atol, min_step, max_step; ``limit``: of attempts; first_step: 0 where none is given.
+    pieces:  of the grid of fixed steps, each entry's times with their number of steps; ``grid``: all of it.
+    """
+
+    key: tuple
+    any_batch: bool
+    method: Method
+    rows: Rows
+    kept: Kept
+    whole: bool
+    times: list[float]
+    t: Tensor
+    limits: list[float]
+    limit: float
+    first_step: float
+    grid: list[float]
+    pieces: list[tuple[Tensor, Tensor]]
+    dense: bool
+    form: Form
+
+    @property
+    def inner(self) -> bool:
+        """Are there outputs between the ends?"""
+        return len(self.times) > 2
+
+
+def case_of(compiled: Compiled, asked: Request) -> Case:
+    """The case of these arguments, after a first look at them where they are new; raises ``Stay`` with the reason."""
+    y0, t = asked.y0, asked.t if isinstance(asked.t, Tensor) else as_times(asked.t)
+    if reason := unfit_tensors(asked.func, y0, t):
+        raise Stay(reason)
+    key = (tuple(numbers_of(t)), t.ndim, y0.shape, y0.dtype, y0.device, torch.is_grad_enabled(), asked.taped)
+    settings = (asked.method, asked.rtol, asked.atol, tuple(asked.options.items()), asked.dense, asked.strict)
+    key = (*key, *settings, tuple(asked.params), getattr(asked.func, "__func__", None))
+    try:
+        case = compiled.known.get(key)
+    except TypeError:  # a tolerance or an option that is no number
+        raise Stay(unfit_options(asked) or "an option is no number") from None
+    if case is None:
+        if len(compiled.known) > 1000:
+            compiled.known.clear()
+        case = compiled.known[key] = first_look(compiled, asked)
+    if isinstance(case, str):
+        raise Stay(case)
+    return case
+
+
+def unfit_tensors(func: Any, y0: Any, t: Tensor) -> str:
+    """Why a solve with this state and these times stays as it is, if so."""
+    if not isinstance(y0, Tensor):
+        return "the state is a tuple, and programs are made for one tensor"
+    if y0.is_complex():
+        return "the state is complex"
+    if transformed():
+        return "torch.func or forward-mode differentiation follows it"
+    if isinstance(func, Cast):
+        return "autocast is on"
+    if t.requires_grad and torch.is_grad_enabled():
+        return "a gradient of the times t is wanted"
+    return missing(y0.device.type)
+
+
+def unfit_options(asked: Request) -> str:
+    """Why a solve with these settings stays as it is, if so."""
+    if others := sorted(set(asked.options) - TAKEN):
+        return f"option {others[0]!r} is not compiled"
+    if asked.options.get("controller", "I") != "I":
+        return "the PI controller is not compiled"
+    numbers = all(x is None or isinstance(x, int | float) for x in (asked.rtol, asked.atol))
+    return "" if numbers else "tolerances for each entry of y are not compiled"
+
+
+def first_look(compiled: Compiled, asked: Request) -> Case | str:
+    """The case of arguments that are new, or why there is none; raises what ``solve`` raises for bad ones."""
+    func, taped = asked.func, asked.taped
+    before, hidden = integers_of(func), []
+
+    def look(f: Tensor, y: Tensor) -> None:
+        seen = Look(tuple(asked.params.values()), Form(asked.y0))
+        if asked.strict:
+            seen.meet(f, (y,))
+            hidden.extend(seen.strangers or ())
+        else:
+            seen.first(f, y)
+
+    settings = (asked.method, asked.rtol, asked.atol, asked.options)
+    problem = prepare(func, asked.y0, asked.t, *settings, look=look if taped else None)
+    compiled.counters = compiled.counters or counters_between(before, integers_of(func))
+    compiled.count({key: value for key, (_, value) in before.items()}, 0)
+    if len(problem.times) == 1:
+        return ""
+    if hidden or (problem.graph and not taped):
+        return "func uses a tensor that requires a gradient and is not among its parameters"
+    if reason := unfit_options(asked):
+        return reason
+    if problem.method.kind != "rk":
+        return f"{problem.method.name} is no Runge-Kutta method"
+    if any(hasattr(func, name) for name in CALLBACKS):
+        return "func has callbacks"
+    return made(compiled, problem, asked, getattr(func, "__func__", None))
+
+
+def made(compiled: Compiled, problem: Problem, asked: Request, bound: Any) -> Case:
+    """The case of a checked problem; ``bound``: the function that func binds, if it is a method."""
+    y0, options, method, times, form = problem.y0, problem.options, problem.method, problem.times, problem.form
+    grid = [] if method.adaptive else [s for s, _ in grid_points(problem)]
+    inner, whole = len(times) > 2, y0.device.type == "cpu" and y0.numel() <= LARGE
+    kept = Kept(inner or asked.dense or asked.taped, asked.dense or (inner and grid != times))
+    batch, *shape = form.shapes[0] or (0,)
+    sizes = compiled.sizes.setdefault(tuple(shape), [])
+    if batch not in sizes and len(sizes) < SIZES:
+        sizes.append(batch)
+    any_batch = batch not in sizes and batch > 1
+    outputs = len(times) if inner and whole else 2
+    key = ("any" if any_batch else batch, *shape, y0.dtype, str(y0.device), method.name, kept, whole, outputs, bound)
+    return Case(
+        key,
+        any_batch,
+        method,
+        rows_of(method.tableau, method.order),  # type: ignore[arg-type]
+        kept,
+        whole,
+        times,
+        torch.tensor(times, dtype=F64, device=y0.device),
+        [times[-1], problem.rtol, problem.atol, options.get("min_step", 0.0), options.get("max_step", inf)],
+        options.get("max_num_steps", MAX_NUM_STEPS),
+        options.get("first_step", 0.0),
+        grid,
+        pieces_of(grid, CAPACITY if whole else 1, y0.device),
+        asked.dense,
+        form,
+    )
+
+
+def pieces_of(grid: list[float], steps: int, device: torch.device) -> list[tuple[Tensor, Tensor]]:
+    """The grid in pieces of that many steps, the last filled up, each with the number of its steps."""
+    found = []
+    for start in range(0, len(grid) - 1, steps):
+        part = grid[start : start + steps + 1]
+        full = part + part[-1:] * (steps + 1 - len(part))
+        count = torch.tensor(len(part) - 1, device=device)
+        found.append((torch.tensor(full, dtype=F64, device=device), count))
+    return found

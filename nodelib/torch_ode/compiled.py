@@ -1,0 +1,277 @@
+"""``options={"compile": True}``: the solver's own loop compiled along with func, once, and used by every later call.
+
+Small states: the whole loop is one program (``loops.py``); large ones, and all on a GPU: a step is, and Python controls
+it. Whatever the programs cannot do is done as without the option, after a sentence that says why (``cases.py``); and
+whatever goes wrong in one, a step too small or a state not finite, is solved again without it, which then raises the
+right error. The numpy twin has no such file.
+"""
+
+from bisect import bisect_right
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from nodelib.common.solution import Solution, Stats, Step
+from nodelib.torch_ode import loops
+from nodelib.torch_ode.cases import Case, Request, case_of
+from nodelib.torch_ode.loops import CAPACITY, F64
+from nodelib.torch_ode.modules import module_of
+from nodelib.torch_ode.problem import prepare
+from nodelib.torch_ode.programs import Changed, Compiled, Stay, compiled_of, mark_batch
+from nodelib.torch_ode.steps import Segment, why
+
+
+def asked_for(options: Any) -> bool:
+    """Do the options ask for compilation? Raises TypeError where that is no truth value."""
+    wanted = options.get("compile", False) if isinstance(options, Mapping) else False
+    if not isinstance(wanted, bool):
+        raise TypeError(f"option 'compile' must be True or False, got {wanted!r}")
+    return wanted
+
+
+def left_aside(func: Any, options: Any, reason: str) -> Any:
+    """The options without compile; where it is asked for, it is said why."""
+    if asked_for(options):
+        compiled_of(func).say(reason)
+    return (
+        {key: value for key, value in options.items() if key != "compile"} if isinstance(options, Mapping) else options
+    )
+
+
+def compiled_solve(func: Callable, y0: Any, t: Any, *settings: Any, dense: bool) -> Solution | None:
+    """``solve`` by compiled programs; None where the options do not ask for it, or where it cannot be.
+
+    settings: method, rtol, atol, options.
+    """
+    if not asked_for(settings[-1]):
+        return None
+    request = Request(func, y0, t, *settings, dense, trained(func) if torch.is_grad_enabled() else {}, strict=True)
+    found = attempted(request)
+    return found and found.solution(t)
+
+
+def compiled_checkpoint(func: Callable, y0: Any, t: Any, params: tuple[Tensor, ...], *settings: Any) -> Tensor | None:
+    """The states of ``odeint_checkpoint`` by compiled programs; None as ``compiled_solve``."""
+    if not asked_for(settings[-1]):
+        return None
+    known = {id(p): name for name, p in trained(func).items()}
+    if any(id(p) not in known for p in params):
+        left_aside(func, settings[-1], "adjoint_params has a tensor that is no parameter of func")
+        return None
+    named = {known[id(p)]: p for p in params}
+    found = attempted(Request(func, y0, t, *settings, False, named, strict=False))
+    return found and found.ys
+
+
+def trained(func: Any) -> dict[str, Tensor]:
+    """The parameters of func that require a gradient, by name."""
+    module = module_of(func)
+    return {} if module is None else {name: p for name, p in module.named_parameters() if p.requires_grad}
+
+
+def attempted(request: Request) -> "Found | None":
+    """What the programs found; None after the sentence that says why there are none."""
+    from nodelib.torch_ode.compiled_gradients import differentiable  # imports this module
+
+    compiled = compiled_of(request.func)
+    try:
+        case = case_of(compiled, request)
+        if request.taped:
+            return differentiable(compiled, case, request)
+        return run(compiled, case, request.func, request.y0)
+    except Changed:
+        compiled.known.clear()
+        return attempted(request)
+    except Stay as reason:
+        if str(reason):
+            compiled.say(str(reason))
+        return None
+
+
+class Piece(NamedTuple):
+    """The accepted steps of one entry: their number, times (t, t1), states at the ends, and slopes if they are kept.
+
+    ``outputs``: the indices of the output times that fall into them.
+    """
+
+    n: Tensor
+    spans: Tensor
+    states: Any
+    slopes: Tensor | None
+    outputs: range
+
+
+@dataclass
+class Found:
+    """What a solve by programs found, and the pieces that it kept."""
+
+    case: Case
+    ys: Tensor
+    log: list[Step] = field(default_factory=list)
+    nfe: int = 0
+    pieces: list[Piece] = field(default_factory=list)
+
+    def solution(self, t: Any) -> Solution:
+        """All of it, as ``solve`` returns it."""
+        from nodelib.torch_ode.solve import Interpolant  # imports this module
+
+        accepted = sum(step.accepted for step in self.log)
+        stats = Stats(self.nfe, accepted, len(self.log) - accepted)
+        interpolant = Interpolant(self.segments(), self.case.form) if self.case.dense else None
+        return Solution(t, self.ys, stats, tuple(self.log), interpolant)
+
+    def segments(self) -> list[Segment]:
+        """The accepted steps as those of ``steps.py``."""
+        dense, found = np.array(self.case.rows.dense), []
+        for _, spans, states, slopes, _ in self.pieces:
+            assert slopes is not None
+            for (t, t1), y, y1, k in zip(spans.tolist(), states, states[1:], slopes, strict=False):
+                if t != t1:
+                    flat = (t, t1 - t, y.reshape(-1), y1.reshape(-1), k.flatten(1))
+                    found.append(Segment(*flat, dense, (t, t1 - t), t1, (None, None)))
+        return found
+
+
+def run(compiled: Compiled, case: Case, func: Callable, y0: Tensor) -> Found:
+    """Solve by the programs of the case; raises ``Stay``."""
+    before, programs, y = compiled.counts(), compiled.compiles(), y0.detach().contiguous()
+    found = Found(case, y.new_empty(len(case.times), *y.shape))
+    y1 = (adaptive if case.method.adaptive else fixed)(compiled, case, func, y, found)
+    found.ys[0], found.ys[-1] = y, y1
+    compiled.count(before, found.nfe)
+    if compiled.compiles() > programs:
+        raise Changed
+    return found
+
+
+def adaptive(compiled: Compiled, case: Case, func: Callable, y: Tensor, found: Found) -> Tensor:
+    """The steps of an embedded pair; returns the last state."""
+    program = compiled.program((case.key, "there"), adaptive_program(case), "the solve", y.device.type)
+    t, t_end, h, rows = case.times[0], case.limits[0], case.first_step, case.rows
+    start, shown = y.new_tensor(t), compiled.shown(func)
+    found.nfe, k0 = 1 + (h == 0), torch.empty_like(y)
+    if h or not case.whole:
+        with torch.no_grad():
+            k0 = func(start, y).clone()
+    if not (h or case.whole):
+        numbers = case.t.new_tensor([t, *case.limits[:3]]).unbind()
+        with torch.no_grad():
+            h = float(loops.select_first_step(func, rows, y, k0, numbers[0], numbers[1], numbers[2:]))
+    numbers = None
+    while t != t_end:
+        if numbers is None or case.whole:
+            room = min(CAPACITY, case.limit - len(found.log))
+            numbers = torch.tensor([t, h, *case.limits, room], dtype=F64, device=y.device)
+        if case.any_batch:
+            mark_batch((y, 0), (k0, 0), (found.ys, 1))
+        told, y1, k0, n, *kept = program(
+            shown, numbers, y, k0, *((case.t, found.ys) if case.whole and case.inner else ())
+        )
+        t0, (t, h, attempts, accepted, failed, finite, *log) = t, told.tolist()
+        found.log += [Step(*log[i : i + 3], log[i + 3] > 0) for i in range(0, 4 * int(attempts), 4)]
+        if failed or not finite:
+            raise Stay
+        if t != t_end and len(found.log) >= case.limit:
+            raise too_many(case, func, y1, found)
+        if case.whole:
+            keep_all(case, found, n, kept, t0, t)
+        else:
+            numbers = n
+            if accepted:
+                keep_one(case, found, y, y1, kept, t0, t)
+        y = y1
+    found.nfe += (len(rows.b) - rows.fsal) * len(found.log)
+    return y
+
+
+def adaptive_program(case: Case) -> Callable:
+    """The function to be compiled."""
+    rows, kept, loop = case.rows, case.kept, loops.adaptive_loop if case.whole else loops.adaptive_step
+
+    def forward(func, numbers, y, k0, *outputs):
+        told, y, k0, n, *buffers = loop(func, rows, kept, numbers, y, k0)
+        if outputs:
+            buffers.append(loops.interpolate(rows, *outputs, n, *buffers))
+        return told, y, k0, n, *buffers
+
+    return forward
+
+
+def fixed(compiled: Compiled, case: Case, func: Callable, y: Tensor, found: Found) -> Tensor:
+    """The steps from each time of the grid to the next; returns the last state."""
+    program = compiled.program((case.key, "there"), fixed_program(case), "the solve", y.device.type)
+    shown, at = compiled.shown(func), 0
+    for grid, count in case.pieces:
+        if case.any_batch:
+            mark_batch((y, 0), (found.ys, 1))
+        if case.whole:
+            y1, n, *kept = program(shown, grid, count, y, *((case.t, found.ys) if case.inner else ()))
+            stop = min(at + CAPACITY, len(case.grid) - 1)
+            keep_all(case, found, n, kept, case.grid[at], case.grid[stop])
+        else:
+            y1, *kept = program(shown, grid, y)
+            stop = at + 1
+            keep_one(case, found, y, y1, kept, case.grid[at], case.grid[stop])
+        y, at = y1, stop
+    if not bool(torch.isfinite(y).all()):
+        raise Stay
+    found.log = [Step(t, t1 - t, float("nan"), True) for t, t1 in zip(case.grid, case.grid[1:], strict=False)]
+    found.nfe = len(case.rows.b) * len(found.log)
+    return y
+
+
+def fixed_program(case: Case) -> Callable:
+    """The function to be compiled."""
+    rows, kept = case.rows, case.kept
+
+    def forward(func, grid, count, y, *outputs):
+        y, n, *buffers = loops.fixed_loop(func, rows, kept, grid, count, y)
+        if outputs:
+            buffers.append(loops.interpolate(rows, *outputs, n, *buffers))
+        return y, n, *buffers
+
+    def step(func, grid, y):
+        return loops.fixed_step(func, rows, kept, grid, y)
+
+    return forward if case.whole else step
+
+
+def keep_all(case: Case, found: Found, n: Tensor, kept: list[Tensor], t: float, t1: float) -> None:
+    """Keep the pieces of an entry of the loop, and its outputs."""
+    if case.inner:
+        *kept, found.ys = kept
+    if case.kept.states:
+        spans, states, *slopes = kept
+        found.pieces.append(Piece(n, spans, states, *(slopes or [None]), between(case, t, t1)))
+
+
+def keep_one(case: Case, found: Found, y: Tensor, y1: Tensor, kept: list[Tensor], t: float, t1: float) -> None:
+    """Keep one accepted step, and its outputs."""
+    spans, *slopes = kept
+    indices, one = between(case, t, t1), torch.ones((), dtype=torch.int64, device=y.device)
+    if case.kept.states:
+        piece = Piece(one, spans, (y, y1), *(slopes or [None]), indices)
+        if indices:
+            where = slice(indices.start, indices.stop)
+            pair, inside = torch.stack(piece.states), (piece.slopes,) if slopes else ()
+            found.ys[where] = loops.interpolate(case.rows, case.t[where], found.ys[where], one, spans, pair, *inside)
+        found.pieces.append(piece if case.dense else piece._replace(slopes=None))
+
+
+def between(case: Case, t: float, t1: float) -> range:
+    """The indices of the output times after t, up to t1."""
+    sign = 1 if case.times[-1] > case.times[0] else -1
+    ahead = [sign * s for s in case.times]
+    return range(bisect_right(ahead, sign * t), bisect_right(ahead, sign * t1))
+
+
+def too_many(case: Case, func: Callable, y: Tensor, found: Found) -> Exception:
+    """The error of a solve that has made all its attempts."""
+    rtol, atol = case.limits[1:3]
+    problem = prepare(func, y, case.times, case.method.name, rtol, atol)
+    problem.log = found.log
+    return why(problem, problem.y0).too_many(int(case.limit))
