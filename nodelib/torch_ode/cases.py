@@ -71,7 +71,7 @@ class Case:
     limit: float
     first_step: float
     grid: list[float]
-    pieces: list[tuple[Tensor, Tensor]]
+    pieces: list[tuple[Tensor, Tensor, int]]
     dense: bool
     form: Form
 
@@ -189,12 +189,12 @@ def made(compiled: Compiled, problem: Problem, asked: Request, bound: Any) -> Ca
     )
 
 
-def pieces_of(grid: list[float], steps: int, device: torch.device) -> list[tuple[Tensor, Tensor]]:
-    """The grid in pieces of that many steps, the last filled up, each with the number of its steps."""
+def pieces_of(grid: list[float], steps: int, device: torch.device) -> list[tuple[Tensor, Tensor, int]]:
+    """The grid in pieces of that many steps, the last filled up, each with the number of its steps, twice."""
     found = []
     for start in range(0, len(grid) - 1, steps):
         part = grid[start : start + steps + 1]
         full = part + part[-1:] * (steps + 1 - len(part))
         count = torch.tensor(len(part) - 1, device=device)
-        found.append((torch.tensor(full, dtype=F64, device=device), count))
+        found.append((torch.tensor(full, dtype=F64, device=device), count, len(part) - 1))
     return found

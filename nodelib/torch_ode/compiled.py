@@ -9,6 +9,7 @@ right error. The numpy twin has no such file.
 from bisect import bisect_right
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -115,6 +116,18 @@ class Found:
     nfe: int = 0
     pieces: list[Piece] = field(default_factory=list)
 
+    def take(self, read: list[float], done: bool, y: Tensor, func: Callable) -> None:
+        """Take in what a program has told behind t and h. Raises ``Stay`` where the solve cannot go on, so that the
+        eager one says why, and MaxStepsReached."""
+        attempts, _, failed, finite, *log = read
+        self.log += [Step(*log[i : i + 3], log[i + 3] > 0) for i in range(0, 4 * int(attempts), 4)]
+        if failed or not finite:
+            raise Stay
+        if not done and len(self.log) >= self.case.limit:
+            problem = prepare(func, y, self.case.times, self.case.method.name, *self.case.limits[1:3])
+            problem.log = self.log
+            raise why(problem, problem.y0).too_many(int(self.case.limit))
+
     def solution(self, t: Any) -> Solution:
         """All of it, as ``solve`` returns it."""
         from nodelib.torch_ode.solve import Interpolant  # imports this module
@@ -136,130 +149,132 @@ class Found:
         return found
 
 
+@torch.no_grad()
 def run(compiled: Compiled, case: Case, func: Callable, y0: Tensor) -> Found:
     """Solve by the programs of the case; raises ``Stay``."""
     before, programs, y = compiled.counts(), compiled.compiles(), y0.detach().contiguous()
     found = Found(case, y.new_empty(len(case.times), *y.shape))
-    y1 = (adaptive if case.method.adaptive else fixed)(compiled, case, func, y, found)
-    found.ys[0], found.ys[-1] = y, y1
+    solver = (adaptive_entries if case.whole else adaptive_steps) if case.method.adaptive else fixed_entries
+    y1 = solver(compiled, case, func, y, found)
+    if not case.inner:
+        found.ys = torch.stack([y, y1])
+    elif not case.whole:
+        found.ys[0], found.ys[-1] = y, y1
     compiled.count(before, found.nfe)
     if compiled.compiles() > programs:
         raise Changed
     return found
 
 
-def adaptive(compiled: Compiled, case: Case, func: Callable, y: Tensor, found: Found) -> Tensor:
-    """The steps of an embedded pair; returns the last state."""
-    program = compiled.program((case.key, "there"), adaptive_program(case), "the solve", y.device.type)
-    t, t_end, h, rows = case.times[0], case.limits[0], case.first_step, case.rows
-    start, shown = y.new_tensor(t), compiled.shown(func)
-    found.nfe, k0 = 1 + (h == 0), torch.empty_like(y)
-    if h or not case.whole:
-        with torch.no_grad():
-            k0 = func(start, y).clone()
-    if not (h or case.whole):
-        numbers = case.t.new_tensor([t, *case.limits[:3]]).unbind()
-        with torch.no_grad():
-            h = float(loops.select_first_step(func, rows, y, k0, numbers[0], numbers[1], numbers[2:]))
-    numbers = None
+def adaptive_entries(compiled: Compiled, case: Case, func: Callable, y: Tensor, found: Found) -> Tensor:
+    """The steps of an embedded pair by its loop, entered again while some are left; returns the last state."""
+    rows, kept, (t_end, *_), t, h = case.rows, case.kept, case.limits, case.times[0], case.first_step
+
+    def loop(func, numbers, y, k0, *outputs):
+        told, y, k0, n, *buffers = loops.adaptive_loop(func, rows, kept, numbers, y, k0)
+        return told, y, k0, n, *with_outputs(case, outputs, n, buffers)
+
+    program = compiled.program((case.key, "there"), loop, "the solve", y.device.type)
+    shown, found.nfe = compiled.shown(func), 1 + (h == 0)
+    k0 = func(y.new_tensor(t), y).clone() if h else torch.empty_like(y)
     while t != t_end:
-        if numbers is None or case.whole:
-            room = min(CAPACITY, case.limit - len(found.log))
-            numbers = torch.tensor([t, h, *case.limits, room], dtype=F64, device=y.device)
+        room = min(CAPACITY, case.limit - len(found.log))
+        numbers = torch.tensor([t, h, *case.limits, room], dtype=F64)
         if case.any_batch:
             mark_batch((y, 0), (k0, 0), (found.ys, 1))
-        told, y1, k0, n, *kept = program(
-            shown, numbers, y, k0, *((case.t, found.ys) if case.whole and case.inner else ())
-        )
-        t0, (t, h, attempts, accepted, failed, finite, *log) = t, told.tolist()
-        found.log += [Step(*log[i : i + 3], log[i + 3] > 0) for i in range(0, 4 * int(attempts), 4)]
-        if failed or not finite:
-            raise Stay
-        if t != t_end and len(found.log) >= case.limit:
-            raise too_many(case, func, y1, found)
-        if case.whole:
-            keep_all(case, found, n, kept, t0, t)
-        else:
-            numbers = n
-            if accepted:
-                keep_one(case, found, y, y1, kept, t0, t)
+        told, y, k0, n, *buffers = program(shown, numbers, y, k0, *((case.t, found.ys) if case.inner else ()))
+        t0, (t, h, *read) = t, told.tolist()
+        found.take(read, t == t_end, y, func)
+        keep_all(case, found, n, buffers, t0, t)
+    found.nfe += (len(rows.b) - rows.fsal) * len(found.log)
+    return y
+
+
+def with_outputs(case: Case, outputs: Any, n: Tensor, buffers: list[Tensor]) -> list[Tensor]:
+    """The buffers of an entry, and, where there are outputs (t, ys), ys with those that fall into it."""
+    return [*buffers, loops.interpolate(case.rows, *outputs, n, *buffers)] if outputs else buffers
+
+
+def adaptive_steps(compiled: Compiled, case: Case, func: Callable, y: Tensor, found: Found) -> Tensor:
+    """The steps of an embedded pair, each by a program, which a GPU is asked about once; returns the last state."""
+    rows, kept, (t_end, *_), t, h = case.rows, case.kept, case.limits, case.times[0], case.first_step
+
+    def step(func, numbers, y, k0):
+        return loops.adaptive_step(func, rows, kept, numbers, y, k0)
+
+    program = compiled.program((case.key, "there"), step, "a step", y.device.type)
+    shown, found.nfe, k0 = compiled.shown(func), 1 + (h == 0), func(y.new_tensor(t), y).clone()
+    numbers = torch.tensor([t, h, *case.limits], dtype=F64, device=y.device)
+    if not h:
+        now, _, end, *tolerances = numbers[:5]
+        numbers[1] = loops.select_first_step(func, rows, y, k0, now, end, tolerances)
+    while t != t_end:
+        if case.any_batch:
+            mark_batch((y, 0), (k0, 0))
+        told, y1, k0, numbers, spans, *slopes = program(shown, numbers, y, k0)
+        t0, (t, _, *read) = t, told.tolist()
+        found.take(read, t == t_end, y, func)
+        if found.log[-1].accepted:
+            keep_one(case, found, y, y1, spans, slopes, t0, t)
         y = y1
     found.nfe += (len(rows.b) - rows.fsal) * len(found.log)
     return y
 
 
-def adaptive_program(case: Case) -> Callable:
-    """The function to be compiled."""
-    rows, kept, loop = case.rows, case.kept, loops.adaptive_loop if case.whole else loops.adaptive_step
+def fixed_entries(compiled: Compiled, case: Case, func: Callable, y: Tensor, found: Found) -> Tensor:
+    """The steps from each time of the grid to the next, by the loop or each by a program; returns the last state."""
+    rows, kept, grid, at = case.rows, case.kept, case.grid, 0
 
-    def forward(func, numbers, y, k0, *outputs):
-        told, y, k0, n, *buffers = loop(func, rows, kept, numbers, y, k0)
-        if outputs:
-            buffers.append(loops.interpolate(rows, *outputs, n, *buffers))
-        return told, y, k0, n, *buffers
+    def loop(func, times, n, y, *outputs):
+        y, n, *buffers = loops.fixed_loop(func, rows, kept, times, n, y)
+        return y, n, *with_outputs(case, outputs, n, buffers)
 
-    return forward
+    def step(func, times, y):
+        return loops.fixed_step(func, rows, kept, times, y)
 
-
-def fixed(compiled: Compiled, case: Case, func: Callable, y: Tensor, found: Found) -> Tensor:
-    """The steps from each time of the grid to the next; returns the last state."""
-    program = compiled.program((case.key, "there"), fixed_program(case), "the solve", y.device.type)
-    shown, at = compiled.shown(func), 0
-    for grid, count in case.pieces:
+    function, what = (loop, "the solve") if case.whole else (step, "a step")
+    program, shown = compiled.program((case.key, "there"), function, what, y.device.type), compiled.shown(func)
+    for times, n, steps in case.pieces:
+        t, t1 = grid[at], grid[at + steps]
         if case.any_batch:
             mark_batch((y, 0), (found.ys, 1))
         if case.whole:
-            y1, n, *kept = program(shown, grid, count, y, *((case.t, found.ys) if case.inner else ()))
-            stop = min(at + CAPACITY, len(case.grid) - 1)
-            keep_all(case, found, n, kept, case.grid[at], case.grid[stop])
+            y, n, *buffers = program(shown, times, n, y, *((case.t, found.ys) if case.inner else ()))
+            keep_all(case, found, n, buffers, t, t1)
         else:
-            y1, *kept = program(shown, grid, y)
-            stop = at + 1
-            keep_one(case, found, y, y1, kept, case.grid[at], case.grid[stop])
-        y, at = y1, stop
+            y1, spans, *slopes = program(shown, times, y)
+            keep_one(case, found, y, y1, spans, slopes, t, t1)
+            y = y1
+        at += steps
     if not bool(torch.isfinite(y).all()):
         raise Stay
-    found.log = [Step(t, t1 - t, float("nan"), True) for t, t1 in zip(case.grid, case.grid[1:], strict=False)]
-    found.nfe = len(case.rows.b) * len(found.log)
+    found.log = [Step(t, t1 - t, float("nan"), True) for t, t1 in pairwise(grid)]
+    found.nfe = len(rows.b) * len(found.log)
     return y
 
 
-def fixed_program(case: Case) -> Callable:
-    """The function to be compiled."""
-    rows, kept = case.rows, case.kept
-
-    def forward(func, grid, count, y, *outputs):
-        y, n, *buffers = loops.fixed_loop(func, rows, kept, grid, count, y)
-        if outputs:
-            buffers.append(loops.interpolate(rows, *outputs, n, *buffers))
-        return y, n, *buffers
-
-    def step(func, grid, y):
-        return loops.fixed_step(func, rows, kept, grid, y)
-
-    return forward if case.whole else step
-
-
-def keep_all(case: Case, found: Found, n: Tensor, kept: list[Tensor], t: float, t1: float) -> None:
-    """Keep the pieces of an entry of the loop, and its outputs."""
+def keep_all(case: Case, found: Found, n: Tensor, buffers: list[Tensor], t: float, t1: float) -> None:
+    """Keep the steps of an entry of the loop, and its outputs."""
     if case.inner:
-        *kept, found.ys = kept
+        *buffers, found.ys = buffers
     if case.kept.states:
-        spans, states, *slopes = kept
+        spans, states, *slopes = buffers
         found.pieces.append(Piece(n, spans, states, *(slopes or [None]), between(case, t, t1)))
 
 
-def keep_one(case: Case, found: Found, y: Tensor, y1: Tensor, kept: list[Tensor], t: float, t1: float) -> None:
+def keep_one(
+    case: Case, found: Found, y: Tensor, y1: Tensor, spans: Tensor, slopes: list[Tensor], t: float, t1: float
+) -> None:
     """Keep one accepted step, and its outputs."""
-    spans, *slopes = kept
+    if not case.kept.states:
+        return
     indices, one = between(case, t, t1), torch.ones((), dtype=torch.int64, device=y.device)
-    if case.kept.states:
-        piece = Piece(one, spans, (y, y1), *(slopes or [None]), indices)
-        if indices:
-            where = slice(indices.start, indices.stop)
-            pair, inside = torch.stack(piece.states), (piece.slopes,) if slopes else ()
-            found.ys[where] = loops.interpolate(case.rows, case.t[where], found.ys[where], one, spans, pair, *inside)
-        found.pieces.append(piece if case.dense else piece._replace(slopes=None))
+    if indices:
+        where = slice(indices.start, indices.stop)
+        found.ys[where] = loops.interpolate(
+            case.rows, case.t[where], found.ys[where], one, spans, torch.stack([y, y1]), *slopes
+        )
+    found.pieces.append(Piece(one, spans, (y, y1), slopes[0] if case.dense else None, indices))
 
 
 def between(case: Case, t: float, t1: float) -> range:
@@ -267,11 +282,3 @@ def between(case: Case, t: float, t1: float) -> range:
     sign = 1 if case.times[-1] > case.times[0] else -1
     ahead = [sign * s for s in case.times]
     return range(bisect_right(ahead, sign * t), bisect_right(ahead, sign * t1))
-
-
-def too_many(case: Case, func: Callable, y: Tensor, found: Found) -> Exception:
-    """The error of a solve that has made all its attempts."""
-    rtol, atol = case.limits[1:3]
-    problem = prepare(func, y, case.times, case.method.name, rtol, atol)
-    problem.log = found.log
-    return why(problem, problem.y0).too_many(int(case.limit))

@@ -217,8 +217,8 @@ def adaptive_loop(func: Callable, rows: Rows, kept: Kept, numbers: Tensor, y: Te
 
 
 def adaptive_step(func: Callable, rows: Rows, kept: Kept, numbers: Tensor, y: Tensor, k0: Tensor) -> Any:
-    """``adaptive_loop`` for one attempt, whose h is not 0: (told, y, k0, the next numbers, (t, t1), slopes if kept)."""
-    t, h, *limits, _ = numbers.unbind()
+    """``adaptive_loop`` for one attempt, without room: (told, y, k0, the next numbers, (t, t1), slopes if kept)."""
+    t, h, *limits = numbers.unbind()
     tried = attempt(func, rows, t, h, y, k0, limits)
     t1, y1, last = tried.then(t, y, k0)
     one = torch.ones_like(t)
@@ -281,8 +281,10 @@ def interpolate(
     """
     step, weights = places(rows, t, spans, n)
     at = step.clamp_min(0)
+    begins = (t == spans[0, 0])[:, None]  # of an entry that is not the first it is there already, the same
     new = states.flatten(1)[at + 1]
     if slopes is not None:
         inside = states.flatten(1)[at] + (weights.to(ys.dtype)[:, :, None] * slopes.flatten(2)[at]).sum(1)
         new = torch.where((t == spans[at, 1])[:, None], new, inside)  # the end itself, unrounded
-    return torch.where((step >= 0)[:, None], new, ys.flatten(1)).view(ys.shape)
+    old = torch.where(begins, states.flatten(1)[:1], ys.flatten(1))
+    return torch.where((step >= 0)[:, None], new, old).view(ys.shape)

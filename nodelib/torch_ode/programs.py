@@ -55,7 +55,10 @@ def _missing(device: str) -> str:
 
 
 class Program:
-    """``function(func, *tensors)``, compiled at its first call; ``compiles`` says how often it was."""
+    """``function(func, *tensors)``, compiled at its first call; ``compiles`` says how often it was.
+
+    To be called under no_grad: no loop can be differentiated through.
+    """
 
     def __init__(self, function: Callable[..., Any], what: str, device: str):
         self.what, self.device, self.compiles = what, device, 0
@@ -82,7 +85,6 @@ class Program:
         patches = {"cpp_wrapper": sys.platform != "win32"} if on_cpu else {"triton.cudagraphs": True}
         return compile_fx(graph, inputs, config_patches=patches)
 
-    @torch.no_grad()
     def __call__(self, *args: Any) -> Any:
         before, start = self.compiles, time.perf_counter()
         try:
