@@ -16,7 +16,7 @@ from nodelib.torch_ode.forms import Form
 from nodelib.torch_ode.inputs import as_times
 from nodelib.torch_ode.look import Look
 from nodelib.torch_ode.loops import CAPACITY, F64, Kept, Rows, rows_of
-from nodelib.torch_ode.modes import Cast, numbers_of, transformed
+from nodelib.torch_ode.modes import Cast, transformed
 from nodelib.torch_ode.modules import CALLBACKS
 from nodelib.torch_ode.problem import Problem, prepare
 from nodelib.torch_ode.programs import Compiled, Stay, counters_between, integers_of, missing
@@ -56,6 +56,7 @@ class Case:
     whole:   is the loop compiled, or a step of it?
     t:       the output times, float64; ``inner``: more than the two ends.
     limits:  t_end, rtol, atol, min_step, max_step; ``limit``: of attempts; first_step: 0 where none is given.
+    numbers: those that a loop begins with.
     pieces:  of the grid of fixed steps, each entry's times with their number of steps; ``grid``: all of it.
     """
 
@@ -74,6 +75,7 @@ class Case:
     pieces: list[tuple[Tensor, Tensor, int]]
     dense: bool
     form: Form
+    numbers: Tensor
 
     @property
     def inner(self) -> bool:
@@ -86,13 +88,13 @@ def case_of(compiled: Compiled, asked: Request) -> Case:
     y0, t = asked.y0, asked.t if isinstance(asked.t, Tensor) else as_times(asked.t)
     if reason := unfit_tensors(asked.func, y0, t):
         raise Stay(reason)
-    key = (tuple(numbers_of(t)), t.ndim, y0.shape, y0.dtype, y0.device, torch.is_grad_enabled(), asked.taped)
-    settings = (asked.method, asked.rtol, asked.atol, tuple(asked.options.items()), asked.dense, asked.strict)
-    key = (*key, *settings, tuple(asked.params), getattr(asked.func, "__func__", None))
+    settings = (asked.method, asked.rtol, asked.atol, *asked.options.items(), asked.dense, asked.strict, *asked.params)
+    graph, bound = torch.is_grad_enabled(), getattr(asked.func, "__func__", None)
     try:
+        key = (*t.tolist(), t.ndim, y0.shape, y0.dtype, y0.device, graph, y0.requires_grad, bound, *settings)
         case = compiled.known.get(key)
-    except TypeError:  # a tolerance or an option that is no number
-        raise Stay(unfit_options(asked) or "an option is no number") from None
+    except TypeError:  # something that is no number, or not flat
+        raise Stay(unfit_options(asked)) from None
     if case is None:
         if len(compiled.known) > 1000:
             compiled.known.clear()
@@ -170,6 +172,8 @@ def made(compiled: Compiled, problem: Problem, asked: Request, bound: Any) -> Ca
     any_batch = batch not in sizes and batch > 1
     outputs = len(times) if inner and whole else 2
     key = ("any" if any_batch else batch, *shape, y0.dtype, str(y0.device), method.name, kept, whole, outputs, bound)
+    limits = [times[-1], problem.rtol, problem.atol, options.get("min_step", 0.0), options.get("max_step", inf)]
+    limit, h = options.get("max_num_steps", MAX_NUM_STEPS), options.get("first_step", 0.0)
     return Case(
         key,
         any_batch,
@@ -179,13 +183,14 @@ def made(compiled: Compiled, problem: Problem, asked: Request, bound: Any) -> Ca
         whole,
         times,
         torch.tensor(times, dtype=F64, device=y0.device),
-        [times[-1], problem.rtol, problem.atol, options.get("min_step", 0.0), options.get("max_step", inf)],
-        options.get("max_num_steps", MAX_NUM_STEPS),
-        options.get("first_step", 0.0),
+        limits,
+        limit,
+        h,
         grid,
         pieces_of(grid, CAPACITY if whole else 1, y0.device),
         asked.dense,
         form,
+        torch.tensor([times[0], h, *limits, min(CAPACITY, limit)], dtype=F64, device=y0.device),
     )
 
 

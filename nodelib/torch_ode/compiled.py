@@ -175,11 +175,11 @@ def adaptive_entries(compiled: Compiled, case: Case, func: Callable, y: Tensor, 
         return told, y, k0, n, *with_outputs(case, outputs, n, buffers)
 
     program = compiled.program((case.key, "there"), loop, "the solve", y.device.type)
-    shown, found.nfe = compiled.shown(func), 1 + (h == 0)
+    shown, found.nfe, numbers = compiled.shown(func), 1 + (h == 0), case.numbers
     k0 = func(y.new_tensor(t), y).clone() if h else torch.empty_like(y)
     while t != t_end:
-        room = min(CAPACITY, case.limit - len(found.log))
-        numbers = torch.tensor([t, h, *case.limits, room], dtype=F64)
+        if found.log:
+            numbers = torch.tensor([t, h, *case.limits, min(CAPACITY, case.limit - len(found.log))], dtype=F64)
         if case.any_batch:
             mark_batch((y, 0), (k0, 0), (found.ys, 1))
         told, y, k0, n, *buffers = program(shown, numbers, y, k0, *((case.t, found.ys) if case.inner else ()))
@@ -204,7 +204,7 @@ def adaptive_steps(compiled: Compiled, case: Case, func: Callable, y: Tensor, fo
 
     program = compiled.program((case.key, "there"), step, "a step", y.device.type)
     shown, found.nfe, k0 = compiled.shown(func), 1 + (h == 0), func(y.new_tensor(t), y).clone()
-    numbers = torch.tensor([t, h, *case.limits], dtype=F64, device=y.device)
+    numbers = case.numbers[:-1].clone()
     if not h:
         now, _, end, *tolerances = numbers[:5]
         numbers[1] = loops.select_first_step(func, rows, y, k0, now, end, tolerances)

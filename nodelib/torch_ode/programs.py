@@ -213,9 +213,9 @@ def counters_between(before: Mapping[Any, tuple[Any, int]], after: Mapping[Any, 
 def stand_in(part: Any, counted: Mapping[int, set[str]]) -> Any:
     """An object like ``part`` that shares its attributes, but whose counters are always 0; part itself if it and what
     is in it have none."""
-    children = getattr(part, "_modules", {}) if isinstance(part, nn.Module) else {}
-    others = {name: twin for name, child in children.items() if (twin := stand_in(child, counted)) is not child}
     own = frozenset(counted.get(id(part), ()))
+    children = vars(part).get("_modules", {}) if len(counted) > bool(own) else {}
+    others = {name: twin for name, child in children.items() if (twin := stand_in(child, counted)) is not child}
     if not (own or others):
         return part
     twin = object.__new__(_class_without(type(part), own))
