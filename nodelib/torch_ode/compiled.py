@@ -43,28 +43,29 @@ def left_aside(func: Any, options: Any, reason: str) -> Any:
     )
 
 
-def compiled_solve(func: Callable, y0: Any, t: Any, *settings: Any, dense: bool) -> Solution | None:
-    """``solve`` by compiled programs; None where the options do not ask for it, or where it cannot be.
-
-    settings: method, rtol, atol, options.
-    """
-    if not asked_for(settings[-1]):
+def compiled_solve(
+    func: Callable, y0: Any, t: Any, method: Any, rtol: Any, atol: Any, options: Any, dense: bool
+) -> Solution | None:
+    """``solve`` by compiled programs; None where the options do not ask for it, or where it cannot be."""
+    if not asked_for(options):
         return None
-    request = Request(func, y0, t, *settings, dense, trained(func) if torch.is_grad_enabled() else {}, strict=True)
-    found = attempted(request)
+    params = trained(func) if torch.is_grad_enabled() else {}
+    found = attempted(Request(func, y0, t, method, rtol, atol, options, dense, params, strict=True))
     return found and found.solution(t)
 
 
-def compiled_checkpoint(func: Callable, y0: Any, t: Any, params: tuple[Tensor, ...], *settings: Any) -> Tensor | None:
+def compiled_checkpoint(
+    func: Callable, y0: Any, t: Any, params: tuple[Tensor, ...], method: Any, rtol: Any, atol: Any, options: Any
+) -> Tensor | None:
     """The states of ``odeint_checkpoint`` by compiled programs; None as ``compiled_solve``."""
-    if not asked_for(settings[-1]):
+    if not asked_for(options):
         return None
-    known = {id(p): name for name, p in trained(func).items()}
-    if any(id(p) not in known for p in params):
-        left_aside(func, settings[-1], "adjoint_params has a tensor that is no parameter of func")
+    names = {id(p): name for name, p in trained(func).items()}
+    if any(id(p) not in names for p in params):
+        left_aside(func, options, "adjoint_params has a tensor that is no parameter of func")
         return None
-    named = {known[id(p)]: p for p in params}
-    found = attempted(Request(func, y0, t, *settings, False, named, strict=False))
+    named = {names[id(p)]: p for p in params}
+    found = attempted(Request(func, y0, t, method, rtol, atol, options, False, named, strict=False))
     return found and found.ys
 
 
@@ -120,11 +121,13 @@ class Found:
         """Take in what a program has told behind t and h. Raises ``Stay`` where the solve cannot go on, so that the
         eager one says why, and MaxStepsReached."""
         attempts, _, failed, finite, *log = read
-        self.log += [Step(*log[i : i + 3], log[i + 3] > 0) for i in range(0, 4 * int(attempts), 4)]
+        rows = zip(*[iter(log)] * 4, range(int(attempts)), strict=False)
+        self.log += [Step(t, h, ratio, accepted > 0) for t, h, ratio, accepted, _ in rows]
         if failed or not finite:
             raise Stay
         if not done and len(self.log) >= self.case.limit:
-            problem = prepare(func, y, self.case.times, self.case.method.name, *self.case.limits[1:3])
+            _, rtol, atol, *_ = self.case.limits
+            problem = prepare(func, y, self.case.times, self.case.method.name, rtol, atol)
             problem.log = self.log
             raise why(problem, problem.y0).too_many(int(self.case.limit))
 
@@ -140,12 +143,11 @@ class Found:
     def segments(self) -> list[Segment]:
         """The accepted steps as those of ``steps.py``."""
         dense, found = np.array(self.case.rows.dense), []
-        for _, spans, states, slopes, _ in self.pieces:
+        for n, spans, states, slopes, _ in self.pieces:
             assert slopes is not None
-            for (t, t1), y, y1, k in zip(spans.tolist(), states, states[1:], slopes, strict=False):
-                if t != t1:
-                    flat = (t, t1 - t, y.reshape(-1), y1.reshape(-1), k.flatten(1))
-                    found.append(Segment(*flat, dense, (t, t1 - t), t1, (None, None)))
+            for (t, t1), y, y1, k, _ in zip(spans.tolist(), states, states[1:], slopes, range(int(n)), strict=False):
+                y, y1, h = y.reshape(-1), y1.reshape(-1), t1 - t
+                found.append(Segment(t, h, y, y1, k.flatten(1), dense, (t, h), t1, (None, None)))
         return found
 
 
@@ -182,7 +184,8 @@ def adaptive_entries(compiled: Compiled, case: Case, func: Callable, y: Tensor, 
             numbers = torch.tensor([t, h, *case.limits, min(CAPACITY, case.limit - len(found.log))], dtype=F64)
         if case.any_batch:
             mark_batch((y, 0), (k0, 0), (found.ys, 1))
-        told, y, k0, n, *buffers = program(shown, numbers, y, k0, *((case.t, found.ys) if case.inner else ()))
+        outputs = (case.t, found.ys) if case.inner else ()
+        told, y, k0, n, *buffers = program(shown, numbers, y, k0, *outputs)
         t0, (t, h, *read) = t, told.tolist()
         found.take(read, t == t_end, y, func)
         keep_all(case, found, n, buffers, t0, t)
@@ -192,7 +195,10 @@ def adaptive_entries(compiled: Compiled, case: Case, func: Callable, y: Tensor, 
 
 def with_outputs(case: Case, outputs: Any, n: Tensor, buffers: list[Tensor]) -> list[Tensor]:
     """The buffers of an entry, and, where there are outputs (t, ys), ys with those that fall into it."""
-    return [*buffers, loops.interpolate(case.rows, *outputs, n, *buffers)] if outputs else buffers
+    if not outputs:
+        return buffers
+    (t, ys), (spans, states, *slopes) = outputs, buffers
+    return [*buffers, loops.interpolate(case.rows, t, ys, n, spans, states, slopes[0] if slopes else None)]
 
 
 def adaptive_steps(compiled: Compiled, case: Case, func: Callable, y: Tensor, found: Found) -> Tensor:
@@ -239,7 +245,8 @@ def fixed_entries(compiled: Compiled, case: Case, func: Callable, y: Tensor, fou
         if case.any_batch:
             mark_batch((y, 0), (found.ys, 1))
         if case.whole:
-            y, n, *buffers = program(shown, times, n, y, *((case.t, found.ys) if case.inner else ()))
+            outputs = (case.t, found.ys) if case.inner else ()
+            y, n, *buffers = program(shown, times, n, y, *outputs)
             keep_all(case, found, n, buffers, t, t1)
         else:
             y1, spans, *slopes = program(shown, times, y)
@@ -259,7 +266,7 @@ def keep_all(case: Case, found: Found, n: Tensor, buffers: list[Tensor], t: floa
         *buffers, found.ys = buffers
     if case.kept.states:
         spans, states, *slopes = buffers
-        found.pieces.append(Piece(n, spans, states, *(slopes or [None]), between(case, t, t1)))
+        found.pieces.append(Piece(n, spans, states, slopes[0] if slopes else None, between(case, t, t1)))
 
 
 def keep_one(

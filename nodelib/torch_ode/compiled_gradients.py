@@ -112,7 +112,10 @@ def back_by_loop(
     call = called(names)
 
     def back(func, params, n, spans, states, a, sums, *outputs):
-        into = shares(rows, *outputs, n, spans, slopes) if outputs else ()
+        into: tuple[Tensor, ...] = ()
+        if outputs:
+            t, g = outputs
+            into = shares(rows, t, g, n, spans, slopes)
         return loop_back(lambda p, t, y: call(func, p, t, y), params, rows, n, spans, states, a, sums, into)
 
     program = compiled.program((case.key, "back", names), back, "the way back", g.device.type)
@@ -148,7 +151,6 @@ def back_by_steps(
         a, change, products = step_back(lambda p, t, y: call(func, p, t, y), params, rows, t, t1, y, was, a, into)
         return a, change, *(d + x for d, x in zip(sums, products, strict=True))
 
-    program = compiled.program((case.key, "back", names), back, "the way back", g.device.type)
     shown, change = compiled.shown(request.func), g.new_zeros(())
     params = [p.detach() for p in params]
     a, sums, evaluations = torch.zeros_like(g[0]), [torch.zeros_like(p) for p in params], 0
@@ -163,8 +165,11 @@ def back_by_steps(
             where = slice(inside.start, inside.stop)
             one = torch.ones((), dtype=torch.int64, device=g.device)
             into = [x[0] for x in shares(rows, case.t[where], g[where], one, spans, True)]
+            into = [into[0].view(y.shape), into[1].view(y.shape), into[2].view(-1, *y.shape)]
         if case.any_batch:
-            mark_batch((y, 0), (was, 0), (a, 0))
+            mark_batch((y, 0), (was, 0), (a, 0), *zip(into, (0, 0, 1), strict=False))
+        what = "a step back, with outputs in it" if into else "a step back"
+        program = compiled.program((case.key, what, names), back, what, g.device.type)
         a, changed, *sums = program(shown, params, spans, y, was, a.contiguous(), sums, *into)
         change, was = torch.maximum(change, changed), y
         evaluations += evaluations_back(case, bool(into))

@@ -45,7 +45,8 @@ def step_back(
         y1, k = rk_step(f, rows, y, f(t.to(y.dtype), y), t, t1, to_y1=not slopes)
         return (y1, torch.stack(k)) if slopes else y1
 
-    now, pull = vjp(step, params, y)
+    made: Any = vjp(step, params, y)
+    now, pull = made
     if into:
         a = a + into[0].view(y.shape)
     if slopes:

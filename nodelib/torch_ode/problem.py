@@ -143,6 +143,7 @@ def prepare(
     ``look`` is shown that first evaluation and the state it was made at, with the graph between them.
     """
     chosen, options = check_method(method, options, MORE_OPTIONS)
+    options.pop("compile", None)  # what is solved from here is not compiled
     check_order(func)
     check_state(y0)
     form = Form(y0)

@@ -70,7 +70,7 @@ class Program:
             function.__defaults__,
             function.__closure__,
         )
-        options = {"guard_filter_fn": lambda guards: [not guard.name.startswith(OURS) for guard in guards]}
+        options: Any = {"guard_filter_fn": lambda guards: [not guard.name.startswith(OURS) for guard in guards]}
         self.run = torch.compile(own, fullgraph=True, dynamic=False, backend=self.backend, options=options)
 
     def backend(self, graph: Any, inputs: Any, **options: Any) -> Any:

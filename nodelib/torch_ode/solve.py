@@ -70,6 +70,10 @@ def solve(
              norm(y) -> float, step_t and jump_t (times to stop at; at a jump f is evaluated on either side),
              per_sample (True: each row of y0 has steps of its own, func gets t of shape (batch, 1, …), and the
              solution is an ``EachSolution``, which tells what became of each);
+             Runge-Kutta methods: compile (True: torch.compile makes one program of func and the steps, at the first
+             call for each func, shape, dtype, device and method, which takes seconds and is warned of; further calls
+             use it. The numbers are the same but for rounding; a gradient is that of ``odeint_checkpoint``, a first
+             derivative. What cannot be compiled is solved as without it, after a warning that says why);
              Adams: max_order (4), and implicit_adams max_iters (20) for the iterations on each step's equation.
     dense:   also keep what it takes to give the state at any time.
 
