@@ -38,11 +38,8 @@ class _Compiled(torch.autograd.Function):
         found.append(run(compiled, case, request.func, y0))
         ys, pieces = found[0].ys, found[0].pieces
         found[0].pieces = pieces if case.dense else []
-        ctx.compiled, ctx.case, ctx.request = (
-            compiled,
-            case,
-            request._replace(y0=None, params=dict.fromkeys(request.params)),
-        )
+        names = dict.fromkeys(request.params)  # without the tensors, which are saved below
+        ctx.compiled, ctx.case, ctx.request = compiled, case, request._replace(y0=None, params=names)
         ctx.outputs = [piece.outputs for piece in pieces]
         if case.whole:
             kept = [x for piece in pieces for x in (piece.n, piece.spans, piece.states)]

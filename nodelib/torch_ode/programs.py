@@ -10,6 +10,7 @@ The numpy twin has no such file.
 
 import sys
 import time
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from types import FunctionType, MethodType
@@ -78,12 +79,14 @@ class Program:
         self.compiles += 1
         if BACKEND != "inductor":
             return torch._dynamo.lookup_backend(BACKEND)(graph, inputs)
-        from torch._inductor.compile_fx import compile_fx
-
         on_cpu = self.device == "cpu"
         # on a CPU a call from C++ costs less than one from Python; on a GPU a step is one launch, of a CUDA graph
         patches = {"cpp_wrapper": sys.platform != "win32"} if on_cpu else {"triton.cudagraphs": True}
-        return compile_fx(graph, inputs, config_patches=patches)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torch's own, of what is deprecated in its compiler
+            from torch._inductor.compile_fx import compile_fx
+
+            return compile_fx(graph, inputs, config_patches=patches)
 
     def __call__(self, *args: Any) -> Any:
         before, start = self.compiles, time.perf_counter()
@@ -111,7 +114,7 @@ def _explanation(error: Exception) -> str:
     """The line of torch's many that says why."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
     said = [line.partition(":")[2].strip() for line in lines if line.startswith("Explanation:")]
-    return (said or lines)[0].rstrip(".")[:200]
+    return (said or [" ".join(lines[: 1 + lines[0].endswith(":")])])[0].rstrip(".")[:200]
 
 
 class Counter(NamedTuple):
@@ -177,6 +180,7 @@ class Compiled:
 
 
 ALL: WeakKeyDictionary[Any, Compiled] = WeakKeyDictionary()
+OTHERS = Compiled()  # of all that cannot be referred to weakly
 
 
 def compiled_of(func: Any) -> Compiled:
@@ -185,7 +189,7 @@ def compiled_of(func: Any) -> Compiled:
     try:
         return ALL.setdefault(anchor, Compiled())
     except TypeError:
-        return Compiled()
+        return OTHERS
 
 
 def parts_of(func: Any) -> Iterator[Any]:

@@ -179,8 +179,8 @@ def gradients(solver, func, t, y0, **settings):
     ("solver", "method", "t", "options"),
     [
         (odeint_checkpoint, "dopri5", ENDS, {}),
-        (odeint, "dopri5", NINE.flip(0), {}),
-        (odeint, "rk4", NINE, {"step_size": 0.3}),
+        (odeint, "bosh3", NINE.flip(0), {}),
+        (odeint, "midpoint", NINE, {"step_size": 0.3}),
         (odeint_checkpoint, "rk4", NINE, {}),
     ],
     ids=["checkpoint-ends", "odeint-backward", "odeint-fixed", "checkpoint-steps of t"],
@@ -347,6 +347,20 @@ def test_modes_and_attributes_that_change_later():
         same(plain, fast)
         ends.append(fast.y[-1])
     assert not any(torch.allclose(ends[0], end) for i, end in enumerate(ends) if i in (1, 3, 4))
+
+
+@torch.no_grad()
+def test_a_number_that_changes_at_each_call_is_given_up_in_the_end():
+    func = Moody()
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        for i in range(12):
+            func.sign = -0.1 * (i + 1)
+            plain = solve(func, start(), ENDS, method="euler", options={"step_size": 0.1})
+            same(plain, solve(func, start(), ENDS, method="euler", options={"step_size": 0.1, **COMPILE}))
+    said = [str(each.message) for each in said]
+    assert sum("compiled the solve again, since func" in each for each in said) == 7
+    assert sum("left aside" in each for each in said) == 1
 
 
 def test_a_tensor_that_comes_to_need_a_gradient():
@@ -546,7 +560,7 @@ def test_bad_arguments_raise_as_without_it():
             quiet(odeint, func, y0, t, **{**settings, "options": options})
     with pytest.raises(TypeError, match="'compile' must be True or False"):
         odeint(func, start(), ENDS, options={"compile": "yes"})
-    with pytest.raises(ValueError, match="needs torch.compile"):
+    with pytest.raises(ValueError, match="only nodelib"):
         numpy_ode.odeint(lambda t, y: -y, 1.0, ENDS, options=COMPILE)
 
 
@@ -554,11 +568,11 @@ def test_bad_arguments_raise_as_without_it():
 
 
 def test_the_programs_as_built(built):
-    """The loop of dopri5 with outputs inside, and its way back: the two largest programs."""
-    func = Field()
-    plain, fast = both(func, start(), NINE)
+    """A loop with outputs inside, and its way back; of a pair of two stages, since building takes its time by stage."""
+    func, settings = Field(), {"method": "heun_euler", "rtol": 1e-4, "atol": 1e-4}
+    plain, fast = both(func, start(), NINE, **settings)
     same(plain, fast)
-    want = gradients(odeint_checkpoint, func, NINE, start())
-    found = quiet(gradients, odeint_checkpoint, func, NINE, start(), options=COMPILE)
+    want = gradients(odeint_checkpoint, func, NINE, start(), **settings)
+    found = quiet(gradients, odeint_checkpoint, func, NINE, start(), options=COMPILE, **settings)
     for a, b in zip(want, found, strict=True):
         assert torch.allclose(a, b, rtol=1e-12, atol=1e-13)
