@@ -62,6 +62,18 @@ class Field(nn.Module):
         return self.net(y**3) - self.pull * y * torch.sin(t)
 
 
+class Line(nn.Module):
+    """A linear field with parameters."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(3)
+        self.net = nn.Linear(2, 2, dtype=F64)
+
+    def forward(self, t, y):
+        return self.net(y)
+
+
 class Moody(nn.Module):
     """Another function in training mode, by its kind of sign, and by a tensor it holds."""
 
@@ -112,7 +124,7 @@ def same(plain, fast, atol=1e-12):
 
 @torch.no_grad()
 @pytest.mark.parametrize(
-    ("method", "t"), [("dopri5", ENDS), ("tsit5", NINE), ("bosh3", NINE.flip(0))], ids=["ends", "inside", "backward"]
+    ("method", "t"), [("dopri5", ENDS), ("bosh3", NINE), ("bosh3", NINE.flip(0))], ids=["ends", "inside", "backward"]
 )
 def test_an_embedded_pair_takes_the_same_steps(method, t, size):
     plain, fast = both(Field(), start(), t, method=method, rtol=1e-6, atol=1e-6)
@@ -151,20 +163,22 @@ def test_a_loop_is_entered_again_until_the_end(t):
 
 @torch.no_grad()
 def test_options_that_bound_the_steps(size):
-    same(*both(Field(), start(), ENDS, {"first_step": 0.01, "max_step": 0.2}))
-    same(*both(Field(), start(), ENDS, {"min_step": 0.4}))
+    func = Moody()
+    same(*both(func, start(), ENDS, {"first_step": 0.01, "max_step": 0.2}, method="bosh3"))
+    same(*both(func, start(), ENDS, {"min_step": 0.4}, method="bosh3"))
 
 
 @torch.no_grad()
 def test_dense_output(size):
-    plain, fast = both(Field(), start(), NINE, dense=True)
+    plain, fast = both(Moody(), start(), NINE, dense=True)
     s = torch.linspace(0, 3, 40, dtype=F64)
     assert torch.allclose(fast(s), plain(s), rtol=0, atol=1e-12)
 
 
 @torch.no_grad()
 def test_single_precision_to_its_floor(size):
-    plain, fast = both(Field(dtype=torch.float32), start(dtype=torch.float32), [0.0, 2.0])
+    func = Field(dtype=torch.float32)
+    plain, fast = both(func, start(dtype=torch.float32), [0.0, 2.0], method="bosh3", rtol=1e-4, atol=1e-5)
     assert torch.allclose(fast.y, plain.y, rtol=1e-5, atol=2e-6)
 
 
@@ -181,7 +195,7 @@ def gradients(solver, func, t, y0, **settings):
         (odeint_checkpoint, "dopri5", ENDS, {}),
         (odeint, "bosh3", NINE.flip(0), {}),
         (odeint, "midpoint", NINE, {"step_size": 0.3}),
-        (odeint_checkpoint, "rk4", NINE, {}),
+        (odeint_checkpoint, "heun", NINE, {}),
     ],
     ids=["checkpoint-ends", "odeint-backward", "odeint-fixed", "checkpoint-steps of t"],
 )
@@ -208,8 +222,9 @@ def test_parameters_are_not_forgotten_where_y0_needs_no_gradient():
 def test_frozen_parameters_and_chosen_ones():
     func = Field()
     func.net[0].weight.requires_grad_(False)
+    chosen = {"adjoint_params": (func.net[2].bias,), "options": {"step_size": 0.5, **COMPILE}}
     with pytest.warns(UserWarning, match="its gradient will be missing"):
-        y = odeint_checkpoint(func, start(), ENDS, options=COMPILE, adjoint_params=(func.net[2].bias,))
+        y = odeint_checkpoint(func, start(), ENDS, method="euler", **chosen)
     y.sum().backward()
     assert func.net[2].bias.grad is not None
     assert func.net[0].bias.grad is None
@@ -217,7 +232,7 @@ def test_frozen_parameters_and_chosen_ones():
 
 def test_second_derivatives_are_refused():
     y0 = start().requires_grad_()
-    y = quiet(odeint, Field(), y0, ENDS, options=COMPILE)
+    y = quiet(odeint, Line(), y0, ENDS, method="euler", options={"step_size": 0.5, **COMPILE})
     with pytest.raises(RuntimeError, match="first derivatives"):
         torch.autograd.grad(y.sum(), y0, create_graph=True)
 
@@ -309,7 +324,7 @@ def test_batches_of_many_sizes_share_a_program():
 
 
 def test_gradients_of_batches_of_many_sizes(size):
-    func = Field()
+    func = Line()
     settings = {"method": "euler", "options": {"step_size": 0.4}}
     for batch in (4, 7, 5, 6, 9):
         plain = gradients(odeint_checkpoint, func, NINE, start(batch), **settings)
@@ -364,11 +379,11 @@ def test_a_number_that_changes_at_each_call_is_given_up_in_the_end():
 
 
 def test_a_tensor_that_comes_to_need_a_gradient():
-    func, y0 = Moody(), start()
-    quiet(odeint, func, y0, ENDS, options=COMPILE)
+    func, y0, settings = Moody(), start(), {"method": "euler", "options": {"step_size": 0.1, **COMPILE}}
+    quiet(odeint, func, y0, ENDS, **settings)
     func.w.requires_grad_()
     with pytest.warns(UserWarning, match="left aside.*not among its parameters"):
-        y = odeint(func, y0, ENDS, options=COMPILE)
+        y = odeint(func, y0, ENDS, **settings)
     assert y.requires_grad
 
 
@@ -490,8 +505,9 @@ def test_events_and_autocast_are_left_aside():
 
 
 def test_the_way_back_that_cannot_be_compiled_is_solved_again(monkeypatch):
-    func = Field()
-    plain = gradients(odeint_checkpoint, func, ENDS, start())
+    func, settings = Line(), {"method": "euler", "options": {"step_size": 0.5}}
+    plain = gradients(odeint_checkpoint, func, ENDS, start(), **settings)
+    settings["options"].update(COMPILE)
     whole = programs.Program.__call__
 
     def broken(self, *args):
@@ -501,7 +517,7 @@ def test_the_way_back_that_cannot_be_compiled_is_solved_again(monkeypatch):
 
     monkeypatch.setattr(programs.Program, "__call__", broken)
     with pytest.warns(UserWarning, match="no way back"):
-        fast = gradients(odeint_checkpoint, func, ENDS, start(), options=COMPILE)
+        fast = gradients(odeint_checkpoint, func, ENDS, start(), **settings)
     assert all(torch.allclose(a, b, rtol=1e-12, atol=1e-13) for a, b in zip(plain, fast, strict=True))
 
 
@@ -539,7 +555,7 @@ def test_what_goes_wrong_raises_as_without_it(size):
     ):
         for more in ({}, COMPILE):
             with pytest.raises(error) as found:
-                quiet(solve, func, y0, t, options={**options, **more})
+                quiet(solve, func, y0, t, method="heun_euler", rtol=1e-4, atol=1e-4, options={**options, **more})
             if not more:
                 wanted = str(found.value)
         assert str(found.value)[:20] == wanted[:20]
@@ -569,7 +585,7 @@ def test_bad_arguments_raise_as_without_it():
 
 def test_the_programs_as_built(built):
     """A loop with outputs inside, and its way back; of a pair of two stages, since building takes its time by stage."""
-    func, settings = Field(), {"method": "heun_euler", "rtol": 1e-4, "atol": 1e-4}
+    func, settings = Line(), {"method": "heun_euler", "rtol": 1e-4, "atol": 1e-4}
     plain, fast = both(func, start(), NINE, **settings)
     same(plain, fast)
     want = gradients(odeint_checkpoint, func, NINE, start(), **settings)
