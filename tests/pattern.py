@@ -4,4 +4,4 @@ Tests hold what is in here to: any cell can be run again; no name means two thin
 and the chapter says what is computed of its time.
 """
 
-MENDED = ("00_start_here", "01_resnet_as_euler", "02_adjoint", "03_mnist", "04_cnf", "05_latent_ode")
+MENDED = ("00_start_here", "01_resnet_as_euler", "02_adjoint", "03_mnist", "04_cnf", "05_latent_ode", "06_limitations")

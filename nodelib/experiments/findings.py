@@ -202,7 +202,8 @@ def _jump(case: Case, jump: probes.Break, finest: float) -> Finding:
     in_t = probes.bisect(lambda s: case.f(s, y), jump.t - 100 * finest, jump.t + 100 * finest, finest)
     means = "no step is short enough there, and the solver finds the place by failing"
     if in_t.size > 0.3 * jump.size:
-        return Finding("jump", seen, means, f'options={{"jump_t": [{jump.t:.6g}]}}')
+        exactly = probes.place_of(lambda s: case.f(s, y), jump.t - 2 * finest, jump.t + 2 * finest, case.eps > 1e-10)
+        return Finding("jump", seen, means, f'options={{"jump_t": [{exactly!r}]}}')
     return Finding("jump", seen, means, "odeint_event, to stop where the state reaches it, or a func without the jump")
 
 

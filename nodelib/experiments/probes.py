@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from math import sqrt
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -109,6 +110,23 @@ def bisect(g: Callable[[float], Tensor], a: float, b: float, finest: float, scal
     size = changes[-1] / max(scale, float(ga.norm()), float(gb.norm()), torch.finfo(ga.dtype).tiny)
     stays = len(changes) > 4 and changes[-1] >= 0.5 * changes[-5]
     return Break((a + b) / 2, size if stays else 0.0)
+
+
+@torch.no_grad()
+def place_of(g: Callable[[float], Tensor], a: float, b: float, single: bool) -> float:
+    """Where in [a, b] g jumps, for ``jump_t``: of two neighbouring numbers, in ``single`` or double precision, that it
+    jumps between, the one with fewer digits."""
+    kind = np.float32 if single else np.float64
+    low, high = kind(a), kind(b)
+    g_low, g_high = g(float(low)), g(float(high))
+    while low < (middle := kind((float(low) + float(high)) / 2)) < high:
+        g_middle = g(float(middle))
+        if float((g_middle - g_low).norm()) >= float((g_high - g_middle).norm()):
+            high, g_high = middle, g_middle
+        else:
+            low, g_low = middle, g_middle
+    rounded = (float(f"{high:.{digits}g}") for digits in range(1, 18))
+    return next((x for x in rounded if low <= kind(x) <= high), float(high))
 
 
 @torch.no_grad()

@@ -56,7 +56,8 @@ CHAPTERS = (
     Chapter("05_latent_ode.ipynb", "Latent ODEs",
             "irregular time series and events; the paper's comparison, with rivals; why trainings fail",
             "chapter 2; training a network in torch"),
-    Chapter("06_limitations.ipynb", "Limitations", "where it fails, and what was learnt since 2018",
+    Chapter("06_limitations.ipynb", "Limitations",
+            "where it fails and what to do then; the claims audited, one by one",
             "chapters 1 and 2"),
 )  # fmt: skip
 
@@ -101,7 +102,9 @@ MAP = (
     Entry("Figure 9", "what one latent dimension does", 5, ("5.6",),
           ("chapters.chapter5.numbers.LatentPlanes", "chapters.chapter5.explorers.latent_planes")),
     Entry("Section 3, software", "implicit Adams through LSODE and VODE", 1, ("1.3",), ("numpy_ode.odeint",)),
-    Entry("Section 6", "minibatches, uniqueness, tolerances, reconstruction", 6),
+    Entry("Section 6", "minibatches, uniqueness, tolerances, reconstruction", 6, ("6.3", "6.4", "6.5", "6.6"),
+          ("torch_ode.solve", "torch_ode.odeint_reversible", "experiments.convergence.convergence",
+           "experiments.diagnose.diagnose")),
     Entry("Appendix A", "proof of Theorem 1", 4, ("4.3",)),
     Entry("Appendix B", "the adjoint derived", 2, ("2.3", "2.4")),
     Entry("Appendix D", "the adjoint at several outputs, as autograd code", 2, ("2.5",), ("numpy_ode.odeint_adjoint",)),

@@ -210,7 +210,7 @@ def test_a_finding_says_the_numbers(seen):
     assert float(re.search(r"t = ([\d.]+)", state.seen)[1]) == pytest.approx(math.log(2), abs=1e-5)  # type: ignore[index]
     assert "odeint_event" in state.advice
     assert "costs 53 times the tolerance" in finding(seen("float32"), "precision").seen
-    assert finding(seen("closure"), "closure").seen.startswith("func uses 2 tensors")
+    assert finding(seen("closure"), "closure").seen.endswith("2 in number")
     assert "spare.weight, spare.bias" in finding(seen("a layer left out"), "unused parameters").seen
     assert (
         "1 of 100 samples have |λ| up to 50, the median one 1" in finding(seen("one stiff sample"), "uneven batch").seen
@@ -344,3 +344,17 @@ def test_bad_input_gets_a_clear_error():
         diagnose(lambda y, t: -y, START, [0, 1])
     with pytest.raises(TypeError, match="y0 must be"):
         diagnose(Field(), 1.0, [0, 1])
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("at", [0.6, 1 / 3])
+def test_the_advice_on_a_jump_mends_it(at, dtype):
+    """jump_t is a number that the state's dtype has, just where f jumps: next to it, steps would creep as before."""
+
+    def func(t, y):
+        return torch.sin(y) + (1.0 if t > at else 0.0)
+
+    y0, t = torch.ones(2, dtype=dtype), torch.tensor([0.0, 1.0], dtype=dtype)
+    jump = finding(diagnose(func, y0, t), "jump")
+    options = eval(jump.advice.removeprefix("options="))  # a dict of one number
+    assert solve(func, y0, t, options=options).stats.rejected <= 3 < 7 <= solve(func, y0, t).stats.rejected

@@ -75,6 +75,11 @@ class Audit:
         ]
         return Table(("claim", "made in", "known now", "measured here", "cell", "verdict"), rows)
 
+    def by_verdict(self) -> dict[str, list[Claim]]:
+        """The claims of each verdict, for the verdicts that there are."""
+        found = {verdict: [claim for claim in self.claims if claim.verdict == verdict] for verdict in VERDICTS}
+        return {verdict: claims for verdict, claims in found.items() if claims}
+
     def _claim(self, key: str) -> Claim:
         for claim in self.claims:
             if claim.key == key:
@@ -82,7 +87,7 @@ class Audit:
         raise KeyError(f"audit: no claim is called {key!r}; there are {', '.join(claim.key for claim in self.claims)}")
 
 
-def together(parts: Iterable[tuple[Claim, ...]], order: tuple[str, ...] = ()) -> tuple[Claim, ...]:
-    """The claims of several files, those in ``order`` first."""
+def together(parts: Iterable[tuple[Claim, ...]]) -> tuple[Claim, ...]:
+    """The claims of several files, in the order of the chapter's sections."""
     claims = [claim for part in parts for claim in part]
-    return tuple(sorted(claims, key=lambda claim: order.index(claim.key) if claim.key in order else len(order)))
+    return tuple(sorted(claims, key=lambda claim: [int(number) for number in claim.section.split(".")]))

@@ -71,11 +71,11 @@ def _states(ax: Axes, found: Convergence, look: Look) -> None:
     label(
         ax,
         "other states above this",
-        (1, found.close),
+        (0.02, found.close),
         GREY,
         shift=(0, 8),
         xycoords=ax.get_yaxis_transform(),
-        ha="right",
+        ha="left",
     )
     ax.set_ylabel("states apart, of the way")
 

@@ -91,9 +91,9 @@ def too_tight() -> Pain:
         curves.append(Curve(name, *np.array(points).T, look))  # type: ignore[call-arg]
     double, single = curves
     return Pain(
-        "tolerances below float32's floor; noise drawn anew inside a solve",
+        "tolerances below float32's floor",
         f"a warning: “{said}”",
-        "rtol of 1e-5 or more in float32, or float64; draw noise once a solve",
+        "rtol of 1e-5 or more in float32, or float64. Noise in f has a floor, too: draw it once a solve",
         f"in float64 the error goes on falling, to {double.y[-1]:.0e}",
         "6.5",
         float(single.y[-1]), float(double.y[-1]),
@@ -110,7 +110,7 @@ def last_digits() -> Pain:
     printed = {digits: len({f"{x:.{digits}g}" for x in sums}) for digits in (9, 5)}
     exact = float(np.sum(values, dtype=np.float64))
     return Pain(
-        "stored outputs of a class do not compare equal",
+        "stored outputs of notebooks do not compare equal",
         f"a sum in float32, added up in 60 orders, prints {printed[9]} different numbers",
         "seed, round what is printed, or assert it; keep times and progress bars out of compared outputs",
         f"to five digits it prints {printed[5]}",
