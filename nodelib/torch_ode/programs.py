@@ -79,14 +79,11 @@ class Program:
         self.compiles += 1
         if BACKEND != "inductor":
             return torch._dynamo.lookup_backend(BACKEND)(graph, inputs)
-        on_cpu = self.device == "cpu"
-        # on a CPU a call from C++ costs less than one from Python; on a GPU a step is one launch, of a CUDA graph
-        patches = {"cpp_wrapper": sys.platform != "win32"} if on_cpu else {"triton.cudagraphs": True}
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # torch's own, of what is deprecated in its compiler
             from torch._inductor.compile_fx import compile_fx
 
-            return compile_fx(graph, inputs, config_patches=patches)
+            return compile_fx(graph, inputs, config_patches=build_settings(self.device))
 
     def __call__(self, *args: Any) -> Any:
         before, start = self.compiles, time.perf_counter()
@@ -103,6 +100,12 @@ class Program:
         if self.device != "cpu":  # the next run of a CUDA graph writes over what this one returns
             found = tuple(x.clone() for x in found)
         return found
+
+
+def build_settings(device: str) -> dict[str, bool]:
+    """What torch's builder is asked for."""
+    # on a CPU a call from C++ costs less than one from Python; on a GPU a step is one launch, of a CUDA graph
+    return {"cpp_wrapper": sys.platform != "win32"} if device == "cpu" else {"triton.cudagraphs": True}
 
 
 def _from_compiler(error: Exception) -> bool:

@@ -7,6 +7,7 @@ the end build them.
 import gc
 import warnings
 import weakref
+from typing import Any
 
 import pytest
 import torch
@@ -54,7 +55,7 @@ class Field(nn.Module):
     def __init__(self, seed=0, dtype=F64):
         super().__init__()
         torch.manual_seed(seed)
-        self.net = nn.Sequential(nn.Linear(2, 6), nn.Tanh(), nn.Linear(6, 2)).to(dtype)
+        self.net: Any = nn.Sequential(nn.Linear(2, 6), nn.Tanh(), nn.Linear(6, 2)).to(dtype)
         self.nfe, self.pull = 0, 0.1
 
     def forward(self, t, y):
@@ -156,7 +157,7 @@ def test_fixed_steps(t, options, size):
 def test_a_loop_is_entered_again_until_the_end(t):
     plain, fast = both(van_der_pol, torch.tensor([2.0, 0.0], dtype=F64), t, rtol=1e-8, atol=1e-10)
     assert len(plain.steps) > 3 * 64
-    assert plain.stats.rejected > 3
+    assert sum(not step.accepted for step in plain.steps) > 3
     same(plain, fast, atol=1e-11)
     assert fast.stats == plain.stats
 
@@ -192,7 +193,7 @@ def gradients(solver, func, t, y0, **settings):
 @pytest.mark.parametrize(
     ("solver", "method", "t", "options"),
     [
-        (odeint_checkpoint, "dopri5", ENDS, {}),
+        (odeint_checkpoint, "bosh3", ENDS, {}),
         (odeint, "bosh3", NINE.flip(0), {}),
         (odeint, "midpoint", NINE, {"step_size": 0.3}),
         (odeint_checkpoint, "heun", NINE, {}),
@@ -211,12 +212,12 @@ def test_parameters_are_not_forgotten_where_y0_needs_no_gradient():
     """Where autograd looks through a loop itself, they are given wrong, in silence."""
     func, settings = Field(), {"method": "euler", "options": {"step_size": 0.1}}
     (odeint_checkpoint(func, start(), ENDS, **settings) ** 2).sum().backward()
-    plain = [p.grad.clone() for p in func.parameters()]
+    plain: list[Any] = [p.grad for p in func.parameters()]
     func.zero_grad()
     settings["options"].update(COMPILE)
     (quiet(odeint_checkpoint, func, start(), ENDS, **settings) ** 2).sum().backward()
-    for a, p in zip(plain, func.parameters(), strict=True):
-        assert torch.allclose(a, p.grad, rtol=1e-12, atol=1e-13)
+    for a, b in zip(plain, [p.grad for p in func.parameters()], strict=True):
+        assert torch.allclose(a, b, rtol=1e-12, atol=1e-13)  # type: ignore[arg-type]
 
 
 def test_frozen_parameters_and_chosen_ones():
@@ -272,19 +273,18 @@ def test_counters_count_as_without_it(size):
     for func, counted in ((Field(), lambda f: f), (Outer(), lambda f: f.inner)):
         for _ in range(2):
             counted(func).nfe = 5
-            sol = quiet(solve, func, start(), ENDS, method="bosh3", rtol=1e-4, atol=1e-4, options=COMPILE)
+            sol = quiet(solve, func, start(), ENDS, method="heun_euler", rtol=1e-3, atol=1e-3, options=COMPILE)
             assert counted(func).nfe == 5 + sol.stats.nfe
         assert [program.compiles for program in programs_of(func)] == [1]
 
 
 def test_counters_count_the_way_back(size):
-    func = Field()
+    func, counted = Field(), []
     for options in ({}, COMPILE):
         func.nfe, y0 = 0, start().requires_grad_()
-        quiet(odeint_checkpoint, func, y0, ENDS, method="bosh3", rtol=1e-4, atol=1e-4, options=options).sum().backward()
-        if not options:
-            found = func.nfe
-    assert func.nfe in (found, found + 1)  # eager takes the last step's slope, too, where it is compared
+        quiet(odeint_checkpoint, func, y0, ENDS, method="bosh3", rtol=1e-3, atol=1e-3, options=options).sum().backward()
+        counted.append(func.nfe)
+    assert counted[1] - counted[0] in (0, 1)  # eager takes the last step's slope, too, where it is compared
 
 
 class Watch:
@@ -546,6 +546,13 @@ def test_a_machine_without_a_compiler(lacking, reason, monkeypatch):
     assert torch.equal(y, odeint(Moody(), start(), ENDS))
 
 
+def test_windows_builds_without_the_wrapper_in_cpp(monkeypatch):
+    monkeypatch.setattr("sys.platform", "win32")
+    assert programs.build_settings("cpu") == {"cpp_wrapper": False}
+    monkeypatch.setattr("sys.platform", "linux")
+    assert programs.build_settings("cpu") == {"cpp_wrapper": True}
+
+
 @torch.no_grad()
 def test_what_goes_wrong_raises_as_without_it(size):
     for func, y0, t, error, options in (
@@ -553,24 +560,25 @@ def test_what_goes_wrong_raises_as_without_it(size):
         (lambda t, y: torch.log(1 - t) + 0 * y, torch.ones(1, dtype=F64), [0.0, 2.0], NonFiniteState, {}),
         (van_der_pol, torch.tensor([2.0, 0.0], dtype=F64), [0.0, 10.0], MaxStepsReached, {"max_num_steps": 70}),
     ):
+        said = []
         for more in ({}, COMPILE):
             with pytest.raises(error) as found:
                 quiet(solve, func, y0, t, method="heun_euler", rtol=1e-4, atol=1e-4, options={**options, **more})
-            if not more:
-                wanted = str(found.value)
-        assert str(found.value)[:20] == wanted[:20]
+            said.append(str(found.value)[:20])
+        assert said[0] == said[1]
 
 
 def test_bad_arguments_raise_as_without_it():
     func = Moody()
     quiet(odeint, func, start(), ENDS, options=COMPILE)
-    for y0, t, settings, match in (
+    bad: list[tuple[Any, Any, dict[str, Any], str]] = [
         (start(), [0.0, 0.0], {}, "strictly"),
         (start() * torch.nan, ENDS, {}, "y0 contains nan"),
         (start(), ENDS, {"rtol": -1.0}, "rtol must be zero or positive"),
         (start(), ENDS, {"options": {"first_stp": 1}}, "first_stp"),
         (start(), [[0.0, 1.0]], {}, "one-dimensional"),
-    ):
+    ]
+    for y0, t, settings, match in bad:
         options = {**settings.get("options", {}), **COMPILE}
         with pytest.raises(ValueError, match=match):
             quiet(odeint, func, y0, t, **{**settings, "options": options})
