@@ -17,7 +17,7 @@ from nodelib.torch_ode.inputs import as_times
 from nodelib.torch_ode.look import Look
 from nodelib.torch_ode.loops import CAPACITY, F64, Kept, Rows, rows_of
 from nodelib.torch_ode.modes import Cast, transformed
-from nodelib.torch_ode.modules import CALLBACKS
+from nodelib.torch_ode.modules import CALLBACKS, modes_of, module_of
 from nodelib.torch_ode.problem import Problem, prepare
 from nodelib.torch_ode.programs import Compiled, Stay, counters_between, integers_of, missing
 from nodelib.torch_ode.steps import grid_points
@@ -131,7 +131,9 @@ def unfit_options(asked: Request) -> str:
 
 def first_look(compiled: Compiled, asked: Request) -> Case | str:
     """The case of arguments that are new, or why there is none; raises what ``solve`` raises for bad ones."""
-    func, taped = asked.func, asked.taped
+    func, taped, module = asked.func, asked.taped, module_of(asked.func)
+    if module is not None and any(modes_of(module)):  # raised, not remembered: func.eval() may come
+        raise Stay("func has layers in training mode that are another function at each evaluation")
     before, hidden = integers_of(func), []
 
     def look(f: Tensor, y: Tensor) -> None:

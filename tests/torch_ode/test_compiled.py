@@ -364,6 +364,30 @@ def test_modes_and_attributes_that_change_later():
     assert not any(torch.allclose(ends[0], end) for i, end in enumerate(ends) if i in (1, 3, 4))
 
 
+class Dropping(Line):
+    """A linear field, some of which is dropped in training mode."""
+
+    def __init__(self):
+        super().__init__()
+        self.drop = nn.Dropout(0.5)
+
+    def forward(self, t, y):
+        return self.drop(self.net(y))
+
+
+@torch.no_grad()
+@pytest.mark.filterwarnings("ignore:func has an active Dropout")
+def test_layers_that_are_another_function_at_each_evaluation_stay_as_they_are():
+    func, settings = Dropping().eval(), {"method": "euler", "options": {"step_size": 0.1, **COMPILE}}
+    same(*both_cheap(func, start(), ENDS))
+    func.train()
+    with pytest.warns(UserWarning, match="left aside.*another function at each"):
+        odeint(func, start(), ENDS, **settings)
+    func.eval()
+    same(*both_cheap(func, start(), ENDS))
+    assert sum(program.compiles for program in programs_of(func)) == 2  # in training mode, too, to no end
+
+
 @torch.no_grad()
 def test_a_number_that_changes_at_each_call_is_given_up_in_the_end():
     func = Moody()
