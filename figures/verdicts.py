@@ -1,6 +1,6 @@
 """The convergence test on the book's own trained models: rings, digits, MNIST, flows, latent ODEs and intensities.
 
-    python figures/verdicts.py            some six minutes on one CPU core
+    python figures/verdicts.py            some five minutes on one CPU core
     python figures/verdicts.py --resume   goes on with what was interrupted
     python figures/verdicts.py --smoke    a few of them, to see that it runs; leaves nothing behind
 

@@ -146,11 +146,17 @@ def test_every_trained_ode_of_chapters_3_to_5_is_judged():
     assert all(row["verdict"] == judge(row["fit"], row["solved"], row["apart"]) for row in rows)
 
 
-@pytest.mark.parametrize(
-    ("name", "number"),
-    [("fig4_gated_gated_2", 4), ("bridge_8", 9), ("latent ODE, ODE-RNN encoder, 100", 6), ("fig7_one_20", 3),
-     ("fig7_past_0.1", 2), ("fig7_half_0", 0)],
-)  # fmt: skip
+ROWS = [
+    ("fig4_gated_gated_2", 4),
+    ("bridge_8", 9),
+    ("latent ODE, ODE-RNN encoder, 100", 6),
+    ("fig7_one_20", 3),
+    ("fig7_past_0.1", 2),
+    ("fig7_half_0", 0),
+]
+
+
+@pytest.mark.parametrize(("name", "number"), ROWS)
 def test_a_row_is_what_the_parameters_give(name, number):
     group = next(group for group in shipped.shipped() if group.name == name)
     row = next(r for r in records.read(verdicts.NAME)["rows"] if (r["name"], r["number"]) == (name, number))

@@ -148,6 +148,82 @@ def test_where_newton_fails_the_step_is_rejected_and_a_shorter_one_taken():
     assert torch.allclose(sol.y[-1], exact, atol=1e-3)
 
 
+def prepared(func, y0, h, tol=1e-3):
+    """A solve of y' = func(t, y) from 0 to 10, at its first step, which is h long."""
+    times = torch.tensor([0.0, 10.0], dtype=F64)
+    return implicit._Implicit(
+        implicit.prepare(func, y0, times, "dopri5", tol, tol, {"first_step": h}), y0.shape[-1], 60
+    )
+
+
+def test_a_step_and_its_estimate_by_hand(monkeypatch):
+    """z' = λ(t) z, a rate for each sample: the end, and the RMS of errors in units of both ends' larger size."""
+    rates = torch.tensor([[-0.5], [3.0], [-4.0]], dtype=F64)
+    y0, h, tol = torch.tensor([[1.0], [2.0], [0.5]], dtype=F64), 0.4, 1e-3
+    one = prepared(lambda t, y: (1 + t) * rates * y, y0, h, tol=tol)
+    one.form(0.0, y0)
+    monkeypatch.setattr(implicit, "CLOSE", 1e-10)
+    y1, k1, ratio, _ = one.attempt(0.0, h)
+    z, lam = y0.numpy(), rates.numpy()
+    slope = [lam * z]
+    for t, known in ((GAMMA * h, lambda k: D * k[0]), (h, lambda k: W * (k[0] + k[1]))):
+        rate = (1 + t) * lam
+        slope.append(rate * (z + h * known(slope)) / (1 - h * D * rate))
+    end = z + h * (W * (slope[0] + slope[1]) + D * slope[2])
+    error = h * sum(w * k for w, k in zip(ERROR, slope, strict=True)) / (1 - h * D * lam)
+    scaled = error / (tol + tol * np.maximum(abs(z), abs(end)))
+    assert y1.numpy() == pytest.approx(end, rel=1e-8)
+    assert k1.numpy() == pytest.approx(slope[2], rel=1e-6)
+    assert ratio == pytest.approx(np.sqrt(np.mean(scaled**2)), rel=1e-6)
+
+
+def test_slopes_are_those_of_the_stages_and_no_further_evaluation(monkeypatch):
+    """y' = -y³ with one correction a stage, by hand: func at a stage that is not yet solved is another slope."""
+    monkeypatch.setattr(implicit, "CLOSE", 1e9)
+    y, h = 1.0, 0.8
+    one = prepared(lambda t, y: -(y**3), torch.full((1, 1), y, dtype=F64), h)
+    one.form(0.0, one.y)
+    found = [float(x) for x in one.attempt(0.0, h)[:2]]
+
+    def corrected(known, guess):
+        return guess + (known - h * D * guess**3 - guess) / (1 + h * D * 3 * y**2)
+
+    k = -(y**3)
+    known = y + h * D * k
+    k2 = (corrected(known, y + GAMMA * h * k) - known) / (h * D)
+    known = y + h * W * (k + k2)
+    y1 = corrected(known, known + h * D * k2)
+    assert found == pytest.approx([y1, (y1 - known) / (h * D)], rel=1e-12)
+
+
+def test_what_follows_from_a_step_that_newton_does_not_solve():
+    """With a new Jacobian the step is a quarter; with an old one it is tried again, with a new one."""
+    one = prepared(lambda t, y: -200 * torch.tanh(50 * y), torch.ones(1, 1, dtype=F64), 0.1)
+    one.advance(10.0)
+    assert (one.h, one.fresh, one.t) == (0.1 / 4, True, 0.0)
+    one.fresh, one.h, before = False, 0.1, one.jacobians
+    one.advance(10.0)
+    assert (one.h, one.jacobian, one.t) == (0.1, None, 0.0)
+    one.advance(10.0)
+    assert (one.h, one.jacobians) == (0.1 / 4, before + 1)
+
+
+def test_what_follows_from_an_error_ratio(monkeypatch):
+    """The next step is of order 3 in the ratio, no longer after a rejection, and a last short step does not shorten it;
+    a Jacobian stays while Newton's method is fast."""
+    y0 = torch.ones(1, 1, dtype=F64)
+    for ratio, rate, end, h, keeps in (
+        (0.125, 0.1, 10.0, 0.1 * 0.9 * 2, True), (0.125, 0.5, 10.0, 0.1 * 0.9 * 2, False),
+        (8.0, 0.1, 10.0, 0.1 * 0.9 / 2, True), (0.125, 0.1, 0.02, 0.1, True),
+    ):  # fmt: skip
+        one = prepared(lambda t, y: -y, y0, 0.1)
+        monkeypatch.setattr(one, "attempt", lambda t, t1, ratio=ratio, rate=rate: (y0 / 2, -y0, ratio, rate))
+        one.advance(end)
+        assert one.h == pytest.approx(h, rel=1e-12)
+        assert (one.jacobian is not None) is keeps
+        assert one.t == (0.0 if ratio > 1 else min(end, 0.1))
+
+
 def test_a_singular_step_is_rejected():
     """1 - h d λ = 0 for a λ > 0: no step of that length exists."""
     sol = solve_implicit(lambda t, y: 10 * y, torch.ones(2, dtype=F64), [0.0, 1.0], rtol=1e-6, atol=1e-6,

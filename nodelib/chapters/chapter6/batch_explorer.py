@@ -44,7 +44,7 @@ def coupling(number: str = "6.4", numbers: Coupling | None = None) -> Live[Coupl
     controls = {
         "rate": SelectionSlider(options=[(f"{r:g}", r) for r in numbers.rates], value=50.0, description="odd λ"),
         "odd": SelectionSlider(options=sizes, value=1, description="odd ones"),
-        "batch": SelectionSlider(options=sizes, value=1000, description="batch"),
+        "batch": SelectionSlider(options=sizes, value=10_000, description="batch"),
     }
     return Live(fig, controls, numbers.at, movers, lambda c: f"Figure {number}. {describe_coupling(c)}")
 

@@ -41,7 +41,7 @@ class Broken(Exercise):
         except SolverError as error:
             return f"the solve fails already ({words(error)[:60]}). Only the reversible solver is to."
         except Exception as error:
-            return f"it raises {words(error)}. Is func written in torch, and z0 a list of numbers?"
+            return f"it raises {words(error)}. Is func written in torch, and z0 a list of numbers, in double precision?"
 
     def _tried(self, func: Any, z0: Tensor, t1: float) -> str | None:
         def found(solver: Any, **settings: Any) -> tuple[Tensor, Tensor]:
@@ -68,8 +68,8 @@ class Broken(Exercise):
             return None
         gap = off(mine, end)
         return (
-            f"the reversible solver's end is off by {gap:.1g}, and its gradient by {off(gradient, exact):.1g}: at "
-            f"least {WRONG:g} is asked.{self.advice()}"
+            f"the reversible solver's end is off by {gap:.1g}, and its gradient by {off(gradient, exact):.1g}: of "
+            f"the gradient at least {WRONG:g} is asked.{self.advice()}"
         )
 
 

@@ -80,7 +80,7 @@ CLAIMS = (
         "do_not_differentiate_the_solver",
         "Approximate the derivative, do not differentiate the approximation.",
         "the authors' slides; [P] § 2",
-        "Where steps resolve the flow, either will do; where they are coarse, only the steps' own gradient descends "
+        "Where steps resolve the flow, either will do; where they are very coarse, the adjoint's does not descend "
         "(Onken & Ruthotto, 2020).",
         "6.8",
         "holds, on a condition",

@@ -25,14 +25,14 @@ def _ratio(err: Any, y0: Any, y1: Any, rtol: float, atol: float, norm: Any = Non
 
 
 def _step(rng: np.random.Generator) -> tuple:
-    batch, dim = rng.permutation(np.arange(3, 8))[:2]  # two numbers, so that no wrong axis fits
-    batch, dim = int(max(batch, 4)), int(dim if dim != max(batch, 4) else dim + 1)
+    batch, dim = int(rng.integers(5, 8)), int(rng.integers(2, 5))  # two numbers, so that no wrong axis fits
     y0 = rng.normal(size=(batch, dim)) * 10 ** rng.uniform(-1, 2, size=(batch, 1))
     y1 = y0 + rng.normal(size=(batch, dim)) * abs(y0)
     rtol, atol = 10.0 ** rng.uniform(-5, -2), 10.0 ** rng.uniform(-5, -2)
     scale = atol + rtol * np.maximum(abs(y0), abs(y1))
     ratio = 10 ** rng.uniform(-1.2, 1.2, size=(batch, 1))
-    ratio[0], ratio[1], ratio[2] = 1e-7, 1e5, 0.7  # the two bounds, and a step that stands and yet is shortened
+    # The factor's two bounds; a step that stands and yet is shortened; and both sides of 1, near it.
+    ratio[:5, 0] = 1e-7, 1e5, 0.7, 0.97, 1.03
     x = rng.normal(size=(batch, dim))
     err = ratio * scale * x / np.sqrt(np.mean(x**2, axis=1, keepdims=True))
     sign = rng.choice([-1.0, 1.0])  # a solve may go back in time

@@ -18,12 +18,14 @@ Pair = tuple[Callable[..., Any], Field]
 
 ENDS = (0.7, 2.3)  # two T, neither of them 1
 CLOSE = 1e-3
+MEETING = 0.01  # of the distance that two points begin with
 LONGEST = 2000  # steps of a solve
 TWO = "two functions are asked: pass (gap, turn)."
 SHAPE = "turn must give two finite real numbers for each row of z: the rates of x and of a, as z has them."
 ROWS = "turn: the rate of one row depends on the others. All points move through one field."
 MEMORY = "turn: asked again for the same points, in another order, it says something else. A field knows t and z alone."
 FLAT = "turn: a never moves, so x moves on a line, and there the order stays. Let it step aside."
+MEET = "turn: points meet on the way, and nothing tells them apart after that."
 WILD = "turn: the solver finds no end of it. A field that is Lipschitz will do."
 
 
@@ -102,15 +104,19 @@ class FromMemory(Exercise):
                 return trouble
             x = rng.uniform(-2, 2, 7)
             try:
-                z = odeint(
-                    lambda t, z, end=end: rates(field, t, z, end), np.stack([x, 0 * x], 1), [0.0, end], rtol=1e-7,
-                    atol=1e-8, options={"max_num_steps": LONGEST},
-                )[-1]  # fmt: skip
+                path = odeint(
+                    lambda t, z, end=end: rates(field, t, z, end), np.stack([x, 0 * x], 1), np.linspace(0, end, 101),
+                    rtol=1e-7, atol=1e-8, options={"max_num_steps": LONGEST},
+                )  # fmt: skip
             except SolverError:
                 return WILD + self._known(field, rng)
-            off = float(np.abs(z - np.stack([-x, 0 * x], 1)).max())
+            off = float(np.abs(path[-1] - np.stack([-x, 0 * x], 1)).max())
             if not off <= CLOSE:
                 return f"turn: at T = {end} the points are up to {off:.2g} from (-x, 0).{self._known(field, rng)}"
+            if nearest(path) < MEETING:
+                return MEET
+            if self._remembers(field, end, rng):
+                return MEMORY
         return None
 
     def _no_field(self, field: Field, end: float, rng: np.random.Generator) -> str | None:
@@ -126,6 +132,14 @@ class FromMemory(Exercise):
             return MEMORY
         alone = np.concatenate([rates(field, t, z[i : i + 1], end) for i in range(5)])
         return None if np.allclose(alone, found, atol=1e-9) else ROWS
+
+    def _remembers(self, field: Field, end: float, rng: np.random.Generator) -> bool:
+        """Do the rates at one point depend on where a solve was begun before?"""
+        z, found = rng.normal(size=(7, 2)), []
+        for start in rng.normal(size=(2, 7, 2)):
+            rates(field, 0.0, start, end)
+            found.append(rates(field, end / 3, z, end))
+        return not np.allclose(*found, atol=1e-9)
 
     def _known(self, field: Field, rng: np.random.Generator) -> str:
         """The sentence of the mistake that the field agrees with, after a space; or the first hint."""
@@ -145,6 +159,13 @@ def rates(field: Field, t: float, z: np.ndarray, end: float) -> np.ndarray:
     if found is None or found.shape != z.shape:
         raise ValueError(SHAPE)
     return found
+
+
+def nearest(path: np.ndarray) -> float:
+    """The least distance of two points on their way, in units of that which they begin with; path is (t, points, 2)."""
+    first, second = np.triu_indices(path.shape[1], 1)
+    apart = np.linalg.norm(path[:, first] - path[:, second], axis=-1)
+    return float((apart / apart[0]).min())
 
 
 def pairs() -> list[tuple[str, Pair]]:

@@ -21,6 +21,8 @@ LOSSES: dict[str, Callable[[Tensor], Tensor]] = {
     "sum": lambda ys: ys[-1].square().sum(),
     "mean": lambda ys: ys[-1].square().mean(),
 }
+TWO = "two positive numbers are asked, adjoint_rtol and adjoint_atol."
+VANISHES = "for some g that is not small, adjoint_atol is next to nothing. A size is asked that vanishes with g alone."
 SPREAD, LOOSE = 1.5, 3.0  # z is solved back with the same tolerances: evaluations cannot be quite equal
 
 
@@ -48,8 +50,8 @@ class ScaleFree(Exercise):
             if unfinished(given):
                 return f"{MISSING}."
             pair = numbers(given)
-            if pair is None or pair.shape != (2,) or not np.isfinite(pair).all() or (pair < 0).any() or not pair.any():
-                return "two numbers are asked, adjoint_rtol and adjoint_atol, not negative, and not both 0."
+            if pair is None or not positive(pair):
+                return TWO
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 options = {"max_num_steps": 300}
@@ -59,11 +61,30 @@ class ScaleFree(Exercise):
         if max(nfes) > SPREAD * min(nfes):
             told = ", ".join(f"{nfe} with the loss × {unit:g}" for nfe, unit in zip(nfes, UNITS, strict=True))
             return f"the way back takes {told} (the loss is a {name}): it still knows the unit.{self.advice()}"
+        if trouble := vanishing(answer, g):
+            return trouble
         if max(errors) > LOOSE * max(least, TOLERANCE):
             return f"the gradient of a {name} is off by {max(errors):.1e}: too loose, for at least one of the units."
         if max(nfes) > plenty:
             return f"the unit matters little, but {max(nfes)} evaluations on the way back are too many: too tight."
         return None
+
+
+def positive(pair: Any) -> bool:
+    """Are these two numbers that ``gradient`` takes as tolerances, the second of them not 0?"""
+    return pair is not None and pair.shape == (2,) and bool(np.isfinite(pair).all() and pair[0] >= 0 and pair[1] > 0)
+
+
+def vanishing(answer: Callable[..., Any], g: np.ndarray) -> str | None:
+    """What is amiss where g's mean is 0, and where one of its entries is: is adjoint_atol of g's size there, too?"""
+    usual = np.asarray(numbers(answer(g, TOLERANCE, TOLERANCE)))[1] / np.abs(g).mean()
+    without = np.array(g)
+    without[0, 0] = 0.0
+    for other in (g - g.mean(), without, without[::-1, ::-1]):
+        pair = numbers(answer(np.array(other), TOLERANCE, TOLERANCE))
+        if pair is None or not positive(pair) or pair[1] < 0.1 * usual * np.abs(other).mean():
+            return VANISHES
+    return None
 
 
 @cache

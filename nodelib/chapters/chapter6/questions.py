@@ -50,7 +50,7 @@ QUESTIONS = Predictions(
             "All three tell every point's ring in the end. Their evaluations, 20 before training, are then …",
             ("about 90, 50 and 40", "about 90 in each", "about 30 in each"),
             0,
-            "To have each point right takes no more than the third's. What the others add buys a smaller loss.",
+            "To have each point right takes no more than the third's. The others' losses are smaller.",
         ),
         "6.8": Choice(
             "Measured by these four steps: in how many of the ten is the loss in the end lower by OtD, the adjoint?",
@@ -72,9 +72,9 @@ QUESTIONS = Predictions(
         ),
         "6.12": Choice(
             "How many of the 25 claims hold just as they were made?",
-            ("about five", "about half", "about twenty"),
+            ("about a quarter", "about half", "about three quarters"),
             0,
-            "Thirteen more hold on a condition.",
+            "Twelve more hold on a condition.",
         ),
         "6.13": Choice(
             "Adaptive steps of `dopri5` from 0 to 1: what does the solver make of the jump?",

@@ -57,10 +57,10 @@ def test_the_sentence_is_true_at_every_setting(numbers):
                 assert f"takes {c.joint.nfe} evaluations" in said
                 assert ("all are odd" in said) == (odd >= size)
                 assert f"times {c.work:.2g}. An odd" in said
-    live.controls["odd"].value = 1000
+    live.controls["odd"].value = 10_000
     live.controls["rate"].value = 200.0
     assert live.error is None
-    assert live.description.startswith("Figure 6.4. 1,000 samples, all are odd; odd ones have λ = 200.")
+    assert live.description.startswith("Figure 6.4. 10,000 samples, all are odd; odd ones have λ = 200.")
 
 
 def test_steps_per_sample_are_those_of_separate_solves():

@@ -7,6 +7,7 @@ import torch
 
 from nodelib.chapters.chapter6.exercises_crossing import (
     FROM_MEMORY,
+    MEET,
     MEMORY,
     ROWS,
     SHAPE,
@@ -58,12 +59,53 @@ class Remembers:
         return -2 * start / T
 
 
+class RemembersTheFirst:
+    """Keeps the state of whichever call has t = 0, and goes straight to where it is to end, each a little aside."""
+
+    start = torch.zeros(0, 2)
+
+    def __call__(self, t, z, T):
+        if t == 0:
+            self.start = z.clone()
+        if len(z) != len(self.start):
+            return -2 * z / T
+        aside = math.pi / T * math.cos(math.pi * t / T) * self.start[:, 0]
+        return torch.stack([-math.pi / T * math.sin(math.pi * t / T) * self.start[:, 0], aside], 1)
+
+
+def through_one_point(t, z, T):
+    return -2 * z / (T - 2 * t + 1e-12)
+
+
+def through_one_point_on_a_line(t, z, T):
+    return through_one_point(t, z, T) * torch.tensor([1.0, 0.0])
+
+
+def by_cosine(t, z, T):
+    return -math.pi / T * math.tan(math.pi * t / T) * z
+
+
+def by_cosine_beside_an_idle_turn(t, z, T):
+    x = by_cosine(t, z, T)[:, 0]
+    return torch.stack([x, torch.full_like(x, math.cos(2 * math.pi * t / T))], 1)
+
+
+def on_an_ellipse(t, z, T):
+    """Half a turn on an ellipse, ten times as long as it is wide."""
+    return math.pi / T * torch.stack([-10 * z[:, 1], z[:, 0] / 10], 1)
+
+
+def only_for_the_first_end(t, z, T):
+    return turn(t, z, 0.7)
+
+
 def by_the_batch(t, z, T):
     return turn(t, z, T) + (z.mean(0) - z.mean(0).detach()) + 0.1 * z.mean(0)
 
 
 def test_from_memory():
     right = [(gap, turn), [gap_by_torch, by_numpy], (gap, other_way), (gap, thrice), (gap, uneven), (gap, aside)]
+    right += [(gap, on_an_ellipse)]
     wrong = [
         (("gap", "turn"), "a function is asked"),
         (gap, TWO),
@@ -71,7 +113,14 @@ def test_from_memory():
         ((gap, lambda t, z, T: z[:, 0]), SHAPE),
         ((gap, lambda t, z, T: z / 0), SHAPE),
         ((gap, Remembers()), MEMORY),
+        ((gap, RemembersTheFirst()), MEMORY),
         ((gap, by_the_batch), ROWS),
+        ((gap, through_one_point), MEET),
+        ((gap, through_one_point_on_a_line), MEET),
+        ((gap, by_cosine), MEET),
+        ((gap, by_cosine_beside_an_idle_turn), MEET),
+        ((gap, only_for_the_first_end), "from (-x, 0)"),
+        ((gap, lambda t, z, T: 0.97 * turn(t, z, T)), "from (-x, 0)"),
         ((gap, lambda t, z, T: -2 * z / T), "the order stays"),
         ((gap, lambda t, z, T: torch.stack([-2 * z[:, 0].sign(), 0 * z[:, 0]], 1) / T), "the order stays"),
         ((gap, lambda t, z, T: z**3), "the order stays"),

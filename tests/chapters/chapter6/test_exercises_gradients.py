@@ -8,7 +8,7 @@ from nodelib.chapters.chapter6 import reverse
 from nodelib.chapters.chapter6.break_reversible import BREAK_IT
 from nodelib.chapters.chapter6.exercises_batch import CONTROL
 from nodelib.chapters.chapter6.exercises_reverse import UNDO
-from nodelib.chapters.chapter6.exercises_scale import SCALE
+from nodelib.chapters.chapter6.exercises_scale import SCALE, VANISHES
 from tests.workbook.graded import graded, line
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -50,6 +50,9 @@ def test_a_step_for_each_sample():
         (altered(power=0.2), "The wrong way"),
         altered(high=5),
         altered(accept=lambda r: r < 0.5),
+        altered(accept=lambda r: r <= 0.9),
+        altered(accept=lambda r: r <= 1.2),
+        altered(accept=lambda r: 0.9 * r**-0.2 >= 1),  # only steps that grow
         altered(accept=lambda r: r > 1),
         altered(scale=lambda a, b: 1e-3 * np.maximum(abs(a), abs(b))),
         lambda err, y0, y1, rtol, atol, h: altered()(err, y0, y1, rtol, atol, h)[::-1],
@@ -77,10 +80,17 @@ def test_the_losss_unit():
         (lambda g, rtol, atol: (rtol, atol * rms(g) ** 2), "it still knows the unit"),
         (lambda g, rtol, atol: (0, atol * rms(g)), "it still knows the unit"),
         (lambda g, rtol, atol: (rtol, atol * 1e-8 * rms(g)), "too tight"),
+        (lambda g, rtol, atol: (1e-3 * rtol, 3e-3 * atol * rms(g)), "too tight"),  # for the second network alone
         (lambda g, rtol, atol: (0.1, 0.1 * rms(g)), "too loose"),
-        (lambda g, rtol, atol: (rtol, -atol), "not negative"),
-        (lambda g, rtol, atol: (rtol, 0), "ValueError"),
-        (lambda g, rtol, atol: atol * rms(g), "two numbers"),
+        (lambda g, rtol, atol: (rtol, atol * rms(g) ** 0.5), "it still knows the unit"),
+        (lambda g, rtol, atol: (20 * rtol, 20 * atol * rms(g)), "too loose"),
+        (lambda g, rtol, atol: (rtol, -atol), "two positive numbers"),
+        (lambda g, rtol, atol: (rtol, 0), "two positive numbers"),
+        (lambda g, rtol, atol: (rtol, atol * abs(g.mean())), VANISHES),
+        (lambda g, rtol, atol: (rtol, atol * abs(g.sum())), VANISHES),
+        (lambda g, rtol, atol: (rtol, atol * abs(g[0, 0])), VANISHES),
+        (lambda g, rtol, atol: (rtol, atol * abs(g[-1, -1])), VANISHES),
+        (lambda g, rtol, atol: atol * rms(g), "two positive numbers"),
         (lambda g, rtol, atol: None, "not written yet"),
         (lambda g: (1e-3, 1e-3), "TypeError"),
     ]
@@ -134,7 +144,12 @@ def test_break_the_reversible_solver():
     def turning():
         return lambda t, z: torch.stack((-25 * z[0] + torch.sin(t), -z[2], z[1])), torch.tensor([0.0, 1.0, 1.0]), 1.5
 
+    def out_of_phase():
+        """The end is right, since what turns is small; its part of the gradient is not."""
+        return lambda t, z: torch.stack((-60 * z[0], -60 * z[2], 60 * z[1], 0 * z[3])), [1.0, 1e-3, 0.0, 1.0], 1.0
+
     wrong = [
+        (out_of_phase, "the checkpointed gradient"),
         (decaying(5), "at least 0.5 is asked"),
         (lambda: (lambda t, z: torch.stack((z[1], -100 * z[0])), [1.0, 0.0], 6.0), "off by more than 1 %"),
         (lambda: (lambda t, z: -40 * z, [1.0], 1.0), "next to nothing"),

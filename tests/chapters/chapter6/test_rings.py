@@ -74,7 +74,7 @@ def test_what_is_said_of_a_swap_is_true_at_every_setting(swaps):
         assert f"{accuracy:.0%} of its points are right" in said
         change = round(100 * (accuracy - own))
         if solved != trained:
-            words = "as many as" if change == 0 else f"{abs(change)} points {'less' if change < 0 else 'more'} than"
+            words = "as many as" if change == 0 else f"{abs(change)} per cent {'less' if change < 0 else 'more'} than"
             assert f"right, {words} in training" in said
 
 
