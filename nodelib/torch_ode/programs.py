@@ -10,7 +10,6 @@ The numpy twin has no such file.
 
 import sys
 import time
-import warnings
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from types import FunctionType, MethodType
@@ -79,8 +78,9 @@ class Program:
         self.compiles += 1
         if BACKEND != "inductor":
             return torch._dynamo.lookup_backend(BACKEND)(graph, inputs)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # torch's own, of what is deprecated in its compiler
+        from nodelib.torch_ode.building import build_settings, quiet  # with torch's builder, which takes its time
+
+        with quiet():
             from torch._inductor.compile_fx import compile_fx
 
             return compile_fx(graph, inputs, config_patches=build_settings(self.device))
@@ -100,12 +100,6 @@ class Program:
         if self.device != "cpu":  # the next run of a CUDA graph writes over what this one returns
             found = tuple(x.clone() for x in found)
         return found
-
-
-def build_settings(device: str) -> dict[str, bool]:
-    """What torch's builder is asked for."""
-    # on a CPU a call from C++ costs less than one from Python; on a GPU a step is one launch, of a CUDA graph
-    return {"cpp_wrapper": sys.platform != "win32"} if device == "cpu" else {"triton.cudagraphs": True}
 
 
 def _from_compiler(error: Exception) -> bool:
