@@ -9,7 +9,7 @@ from math import inf
 from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from nodelib.common.arguments import MAX_NUM_STEPS, Method
 from nodelib.torch_ode.forms import Form
@@ -19,7 +19,7 @@ from nodelib.torch_ode.loops import CAPACITY, F64, Kept, Rows, rows_of
 from nodelib.torch_ode.modes import Cast, transformed
 from nodelib.torch_ode.modules import CALLBACKS, modes_of, module_of
 from nodelib.torch_ode.problem import Problem, prepare
-from nodelib.torch_ode.programs import Compiled, Stay, counters_between, integers_of, missing
+from nodelib.torch_ode.programs import Compiled, Stay, counters_between, integers_of, missing, parts_of
 from nodelib.torch_ode.steps import grid_points
 
 LARGE = 8192  # entries of a state from which on a step is compiled, and not the loop
@@ -89,7 +89,7 @@ def case_of(compiled: Compiled, asked: Request) -> Case:
     if reason := unfit_tensors(asked.func, y0, t):
         raise Stay(reason)
     settings = (asked.method, asked.rtol, asked.atol, *asked.options.items(), asked.dense, asked.strict, *asked.params)
-    graph, bound = torch.is_grad_enabled(), getattr(asked.func, "__func__", None)
+    graph, bound = torch.is_grad_enabled(), unwatched(asked.func)
     try:
         key = (*t.tolist(), t.ndim, y0.shape, y0.dtype, y0.device, graph, y0.requires_grad, bound, *settings)
         case = compiled.known.get(key)
@@ -102,6 +102,16 @@ def case_of(compiled: Compiled, asked: Request) -> Case:
     if isinstance(case, str):
         raise Stay(case)
     return case
+
+
+def unwatched(func: Any) -> tuple[Any, ...]:
+    """What a call of func runs and torch does not watch: the functions of its classes, and the hooks of its Modules."""
+    found = [getattr(func, "__func__", None)]
+    for part in parts_of(func):
+        found.append(getattr(type(part), "forward", None) or type(part).__call__)
+        if isinstance(part, nn.Module) and (part._forward_hooks or part._forward_pre_hooks):
+            found += (*part._forward_hooks.values(), *part._forward_pre_hooks.values())
+    return tuple(found)
 
 
 def unfit_tensors(func: Any, y0: Any, t: Tensor) -> str:
@@ -134,7 +144,7 @@ def first_look(compiled: Compiled, asked: Request) -> Case | str:
     func, taped, module = asked.func, asked.taped, module_of(asked.func)
     if module is not None and any(modes_of(module)):  # raised, not remembered: func.eval() may come
         raise Stay("func has layers in training mode that are another function at each evaluation")
-    before, hidden = integers_of(func), []
+    before, hidden, buffers = integers_of(func), [], buffers_of(module)
 
     def look(f: Tensor, y: Tensor) -> None:
         seen = Look(tuple(asked.params.values()), Form(asked.y0))
@@ -146,8 +156,14 @@ def first_look(compiled: Compiled, asked: Request) -> Case | str:
 
     settings = (asked.method, asked.rtol, asked.atol, asked.options)
     problem = prepare(func, asked.y0, asked.t, *settings, look=look if taped else None)
-    compiled.counters = compiled.counters or counters_between(before, integers_of(func))
+    if not compiled.counters:
+        compiled.counters = counters_between(before, integers_of(func))
+        compiled.read = compiled.counters != [] and reads_counters(compiled, asked)
     compiled.count({key: value for key, (_, value) in before.items()}, 0)
+    if compiled.read:
+        return "func uses a counter that it changes at each evaluation"
+    if put_back(buffers):
+        return "func changes a buffer at each evaluation"
     if len(problem.times) == 1:
         return ""
     if hidden or (problem.graph and not taped):
@@ -158,11 +174,33 @@ def first_look(compiled: Compiled, asked: Request) -> Case | str:
         return f"{problem.method.name} is no Runge-Kutta method"
     if any(hasattr(func, name) for name in CALLBACKS):
         return "func has callbacks"
-    return made(compiled, problem, asked, getattr(func, "__func__", None))
+    return made(compiled, problem, asked, unwatched(func))
+
+
+@torch.no_grad()
+def reads_counters(compiled: Compiled, asked: Request) -> bool:
+    """Is func another function after an evaluation, or with its counters at 0?"""
+    t = asked.y0.new_tensor(float(asked.t[0]))
+    first, *others = (f(t, asked.y0) for f in (asked.func, asked.func, compiled.shown(asked.func)))
+    return not all(torch.equal(first, other) for other in others)
+
+
+def buffers_of(module: nn.Module | None) -> list[tuple[Tensor, int, Tensor]]:
+    """The buffers of a Module, with their versions and copies."""
+    return [] if module is None else [(x, x._version, x.clone()) for x in module.buffers() if not x.is_inference()]
+
+
+@torch.no_grad()
+def put_back(buffers: list[tuple[Tensor, int, Tensor]]) -> bool:
+    """Have buffers changed? If so, they are put back."""
+    changed = [(x, was) for x, version, was in buffers if x._version != version]
+    for x, was in changed:
+        x.copy_(was)
+    return changed != []
 
 
 def made(compiled: Compiled, problem: Problem, asked: Request, bound: Any) -> Case:
-    """The case of a checked problem; ``bound``: the function that func binds, if it is a method."""
+    """The case of a checked problem; ``bound``: as ``unwatched``."""
     y0, options, method, times, form = problem.y0, problem.options, problem.method, problem.times, problem.form
     grid = [] if method.adaptive else [s for s, _ in grid_points(problem)]
     inner, whole = len(times) > 2, y0.device.type == "cpu" and y0.numel() <= LARGE

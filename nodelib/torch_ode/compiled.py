@@ -157,7 +157,11 @@ def run(compiled: Compiled, case: Case, func: Callable, y0: Tensor) -> Found:
     before, programs, y = compiled.counts(), compiled.compiles(), y0.detach().contiguous()
     found = Found(case, y.new_empty(len(case.times), *y.shape))
     solver = (adaptive_entries if case.whole else adaptive_steps) if case.method.adaptive else fixed_entries
-    y1 = solver(compiled, case, func, y, found)
+    try:
+        y1 = solver(compiled, case, func, y, found)
+    except Stay:
+        compiled.count(before, 0)
+        raise
     if not case.inner:
         found.ys = torch.stack([y, y1])
     elif not case.whole:

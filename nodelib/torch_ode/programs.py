@@ -21,6 +21,8 @@ from torch import Tensor, nn
 
 from nodelib.common.arguments import warn
 
+AGAIN = 2  # how often a program is compiled anew, before func is left as it is
+OFTEN = "a number or an attribute that func uses keeps changing: make it a tensor"
 BACKEND = "inductor"  # another of torch.compile's for tests, which trace the same program and build nothing
 # Guards on torch's and our own functions: half of them all, and they do not change
 OURS = ("__import__('torch')", "G['__import_torch", "G['__import_nodelib_dot_torch_ode_dot_", "rows", "kept", "names")
@@ -61,7 +63,7 @@ class Program:
     """
 
     def __init__(self, function: Callable[..., Any], what: str, device: str):
-        self.what, self.device, self.compiles = what, device, 0
+        self.what, self.device, self.compiles, self.given_up = what, device, 0, False
         # a code object of its own, since torch counts by code how often it has compiled
         own = FunctionType(
             function.__code__.replace(co_name=f"{function.__name__}_{what.replace(' ', '_')}"),
@@ -75,6 +77,9 @@ class Program:
 
     def backend(self, graph: Any, inputs: Any, **options: Any) -> Any:
         """Build the traced program."""
+        if self.compiles > AGAIN:
+            self.given_up = True
+            raise Stay(OFTEN)
         self.compiles += 1
         if BACKEND != "inductor":
             return torch._dynamo.lookup_backend(BACKEND)(graph, inputs)
@@ -86,10 +91,14 @@ class Program:
             return compile_fx(graph, inputs, config_patches=build_settings(self.device))
 
     def __call__(self, *args: Any) -> Any:
+        if self.given_up:
+            raise Stay(OFTEN)
         before, start = self.compiles, time.perf_counter()
         try:
             found = self.run(*args)
         except Exception as error:
+            if self.given_up:
+                raise Stay(OFTEN) from None
             if before and not _from_compiler(error):
                 raise
             raise Stay(f"torch.compile cannot take func: {_explanation(error)}") from error
@@ -126,7 +135,8 @@ class Compiled:
     """All programs of one func, and what is known of it.
 
     programs: by what they are made for.  known: by the arguments, what a first look at them found, or why they stay
-    eager.  sizes: the batch sizes that programs were made for, by the shape of a row.
+    eager.  sizes: the batch sizes that programs were made for, by the shape of a row.  read: whether func uses its
+    counters.
     """
 
     def __init__(self) -> None:
@@ -135,6 +145,7 @@ class Compiled:
         self.sizes: dict[Any, list[int]] = {}
         self.said: set[str] = set()
         self.counters: list[Counter] = []
+        self.read = False
 
     def say(self, reason: str) -> None:
         """Warn, once, that the option compile is left aside."""

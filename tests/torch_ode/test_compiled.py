@@ -124,9 +124,7 @@ def same(plain, fast, atol=1e-12):
 
 
 @torch.no_grad()
-@pytest.mark.parametrize(
-    ("method", "t"), [("dopri5", ENDS), ("bosh3", NINE), ("bosh3", NINE.flip(0))], ids=["ends", "inside", "backward"]
-)
+@pytest.mark.parametrize(("method", "t"), [("bosh3", ENDS), ("bosh3", NINE.flip(0))], ids=["ends", "inside, backward"])
 def test_an_embedded_pair_takes_the_same_steps(method, t, size):
     plain, fast = both(Field(), start(), t, method=method, rtol=1e-6, atol=1e-6)
     same(plain, fast)
@@ -134,7 +132,7 @@ def test_an_embedded_pair_takes_the_same_steps(method, t, size):
 
 
 @torch.no_grad()
-def test_a_pair_that_is_not_fsal_counts_a_slope_more_for_each_attempt(size):
+def test_a_pair_that_is_not_fsal_counts_a_slope_more_for_each_attempt():
     plain, fast = both(Field(), start(), NINE, method="heun_euler", rtol=1e-4, atol=1e-4)
     same(plain, fast)
     assert fast.stats.nfe == 2 + 2 * len(fast.steps)
@@ -143,18 +141,18 @@ def test_a_pair_that_is_not_fsal_counts_a_slope_more_for_each_attempt(size):
 @torch.no_grad()
 @pytest.mark.parametrize(
     ("t", "options"),
-    [(ENDS, {"step_size": 0.02}), (NINE.flip(0), {"step_size": 0.07}), (NINE, None)],
-    ids=["ends", "backward", "steps of t"],
+    [(NINE.flip(0), {"step_size": 0.07}), (NINE, None)],
+    ids=["backward", "steps of t"],
 )
 def test_fixed_steps(t, options, size):
-    plain, fast = both(Field(), start(), t, options, method="rk4")
+    plain, fast = both(Field(), start(), t, options, method="midpoint")
     same(plain, fast)
     assert fast.stats == plain.stats
 
 
 @torch.no_grad()
-@pytest.mark.parametrize("t", [[0.0, 10.0], torch.linspace(0, 10, 50, dtype=F64)], ids=["ends", "inside"])
-def test_a_loop_is_entered_again_until_the_end(t):
+def test_a_loop_is_entered_again_until_the_end():
+    t = torch.linspace(0, 10, 50, dtype=F64)
     plain, fast = both(van_der_pol, torch.tensor([2.0, 0.0], dtype=F64), t, rtol=1e-8, atol=1e-10)
     assert len(plain.steps) > 3 * 64
     assert sum(not step.accepted for step in plain.steps) > 3
@@ -165,19 +163,19 @@ def test_a_loop_is_entered_again_until_the_end(t):
 @torch.no_grad()
 def test_options_that_bound_the_steps(size):
     func = Moody()
-    same(*both(func, start(), ENDS, {"first_step": 0.01, "max_step": 0.2}, method="bosh3"))
-    same(*both(func, start(), ENDS, {"min_step": 0.4}, method="bosh3"))
+    same(*both(func, start(), ENDS, {"first_step": 0.01, "max_step": 0.2}, method="heun_euler"))
+    same(*both(func, start(), ENDS, {"min_step": 0.4}, method="heun_euler"))
 
 
 @torch.no_grad()
 def test_dense_output(size):
-    plain, fast = both(Moody(), start(), NINE, dense=True)
+    plain, fast = both(Moody(), start(), NINE, method="bosh3", dense=True)
     s = torch.linspace(0, 3, 40, dtype=F64)
     assert torch.allclose(fast(s), plain(s), rtol=0, atol=1e-12)
 
 
 @torch.no_grad()
-def test_single_precision_to_its_floor(size):
+def test_single_precision_to_its_floor():
     func = Field(dtype=torch.float32)
     plain, fast = both(func, start(dtype=torch.float32), [0.0, 2.0], method="bosh3", rtol=1e-4, atol=1e-5)
     assert torch.allclose(fast.y, plain.y, rtol=1e-5, atol=2e-6)
@@ -194,11 +192,10 @@ def gradients(solver, func, t, y0, **settings):
     ("solver", "method", "t", "options"),
     [
         (odeint_checkpoint, "bosh3", ENDS, {}),
-        (odeint, "bosh3", NINE.flip(0), {}),
+        (odeint, "heun_euler", NINE.flip(0), {"first_step": 0.1, "max_step": 0.2}),
         (odeint, "midpoint", NINE, {"step_size": 0.3}),
-        (odeint_checkpoint, "heun", NINE, {}),
     ],
-    ids=["checkpoint-ends", "odeint-backward", "odeint-fixed", "checkpoint-steps of t"],
+    ids=["checkpoint-ends", "odeint-backward", "odeint-fixed"],
 )
 def test_gradients_are_those_without_it(solver, method, t, options, size):
     func = Field()
@@ -249,11 +246,11 @@ def programs_of(func):
 def test_a_program_is_made_once_and_said_once():
     func = Moody()
     with pytest.warns(UserWarning, match=r"compiled the solve in \d+\.\d s"):
-        odeint(func, start(), ENDS, options=COMPILE)
+        odeint(func, start(), ENDS, method="heun_euler", rtol=1e-3, atol=1e-3, options=COMPILE)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        for end, tol in ((1.0, 1e-4), (2.5, 1e-6), (-1.0, 1e-8)):  # Python floats make no other program
-            odeint(func, start(), [0.0, end], rtol=tol, atol=tol, options=COMPILE)
+        for end, tol in ((1.0, 1e-3), (2.5, 1e-4), (-1.0, 1e-4)):  # Python floats make no other program
+            odeint(func, start(), [0.0, end], method="heun_euler", rtol=tol, atol=tol, options=COMPILE)
     assert [program.compiles for program in programs_of(func)] == [1]
 
 
@@ -282,7 +279,7 @@ def test_counters_count_the_way_back(size):
     func, counted = Field(), []
     for options in ({}, COMPILE):
         func.nfe, y0 = 0, start().requires_grad_()
-        quiet(odeint_checkpoint, func, y0, ENDS, method="bosh3", rtol=1e-3, atol=1e-3, options=options).sum().backward()
+        quiet(odeint_checkpoint, func, y0, ENDS, method="heun", rtol=1e-3, atol=1e-3, options=options).sum().backward()
         counted.append(func.nfe)
     assert counted[1] - counted[0] in (0, 1)  # eager takes the last step's slope, too, where it is compared
 
@@ -318,21 +315,20 @@ def test_counters_of_a_readers_own_callable_and_of_its_method():
 @torch.no_grad()
 def test_batches_of_many_sizes_share_a_program():
     func = Moody()
-    for batch in (4, 7, 5, 6, 9, 1, 11, 12, 13, 14, 15):
+    for batch in (4, 7, 5, 6, 9, 1):
         same(*both_cheap(func, start(batch), NINE))
     assert [program.compiles for program in programs_of(func)] == [1] * 4  # for 4, for 7, for 1, for all others
 
 
-def test_gradients_of_batches_of_many_sizes(size):
+def test_gradients_of_batches_of_many_sizes():
     func = Line()
     settings = {"method": "euler", "options": {"step_size": 0.4}}
-    for batch in (4, 7, 5, 6, 9):
+    for batch in (4, 7, 5, 6):
         plain = gradients(odeint_checkpoint, func, NINE, start(batch), **settings)
         settings["options"].update(COMPILE)
         fast = quiet(gradients, odeint_checkpoint, func, NINE, start(batch), **settings)
         assert all(torch.allclose(a, b, rtol=1e-12, atol=1e-13) for a, b in zip(plain, fast, strict=True))
-    found = [program.compiles for program in programs_of(func)]
-    assert found == [1] * (2 * 3 if size == "loop" else 3 * 3)  # of a step back there are two kinds
+    assert [program.compiles for program in programs_of(func)] == [1] * (2 * 3)
 
 
 @torch.no_grad()
@@ -364,6 +360,54 @@ def test_modes_and_attributes_that_change_later():
     assert not any(torch.allclose(ends[0], end) for i, end in enumerate(ends) if i in (1, 3, 4))
 
 
+class Counting(nn.Module):
+    """Another function after each evaluation, by a counter or by a buffer."""
+
+    def __init__(self, which):
+        super().__init__()
+        self.which, self.n, self.seen = which, 0, nn.Buffer(torch.zeros((), dtype=F64))
+
+    def forward(self, t, y):
+        self.n += 1
+        if self.which == "counter":
+            return -y if self.n % 2 else -2 * y
+        self.seen += 1
+        return -y * self.seen
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("which", ["counter", "buffer"])
+def test_func_that_looks_at_what_it_counts_is_left_aside(which):
+    func, ends = Counting(which), []
+    for options in ({}, COMPILE):
+        func.n = 0
+        func.seen.zero_()
+        with warnings.catch_warnings(record=True) as said:
+            warnings.simplefilter("always")
+            ends.append(odeint(func, start(), ENDS, method="euler", options={"step_size": 0.5, **options}))
+    assert f"a {which}" in str(said[0].message)
+    assert torch.equal(*ends)
+
+
+@torch.no_grad()
+def test_hooks_and_another_forward_that_come_later():
+    class Own(Line):
+        pass
+
+    func, ends = Own(), []
+    for change in (
+        lambda: None,
+        lambda: func.net.register_forward_hook(lambda module, args, f: 2 * f),
+        lambda: func.register_forward_pre_hook(lambda module, args: (args[0], -args[1])),
+        lambda: setattr(Own, "forward", lambda self, t, y: -y),
+    ):
+        change()
+        plain, fast = both_cheap(func, start(), ENDS)
+        same(plain, fast)
+        ends.append(fast.y[-1])
+    assert not any(torch.allclose(one, other) for one, other in zip(ends, ends[1:], strict=False))
+
+
 class Dropping(Line):
     """A linear field, some of which is dropped in training mode."""
 
@@ -393,12 +437,12 @@ def test_a_number_that_changes_at_each_call_is_given_up_in_the_end():
     func = Moody()
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
-        for i in range(12):
+        for i in range(6):
             func.sign = -0.1 * (i + 1)
             plain = solve(func, start(), ENDS, method="euler", options={"step_size": 0.1})
             same(plain, solve(func, start(), ENDS, method="euler", options={"step_size": 0.1, **COMPILE}))
     said = [str(each.message) for each in said]
-    assert sum("compiled the solve again, since func" in each for each in said) == 7
+    assert sum("compiled the solve again, since func" in each for each in said) == 2
     assert sum("left aside" in each for each in said) == 1
 
 
@@ -413,11 +457,11 @@ def test_a_tensor_that_comes_to_need_a_gradient():
 
 @torch.no_grad()
 def test_several_modules_of_one_class():
-    funcs = [Moody() for _ in range(10)]  # torch compiles one function eight times, and then no more
+    funcs = [Moody() for _ in range(4)]
     for i, func in enumerate(funcs):
         func.sign = -float(i)
-    for _ in range(2):
-        for func in funcs:
+    with torch._dynamo.config.patch(recompile_limit=2):  # torch compiles one function so often, and then no more
+        for func in (*funcs, *funcs):
             same(*both_cheap(func, start(), ENDS))
     assert all(program.compiles == 1 for func in funcs for program in programs_of(func))
 
@@ -577,8 +621,16 @@ def test_windows_builds_without_the_wrapper_in_cpp(monkeypatch):
     assert building.build_settings("cpu")["cpp_wrapper"]
 
 
+def test_a_large_tanh_is_torchs_own():
+    graph, small, large = torch.fx.Graph(), torch.empty(building.LARGE_TANH - 1), torch.empty(building.LARGE_TANH)
+    for x in (small, large):
+        graph.call_function(torch.ops.aten.tanh.default, (graph.placeholder("x"),)).meta["val"] = x
+    building.TanhAsEager()(graph)
+    assert ["should_fallback" in node.meta for node in graph.nodes if node.op == "call_function"] == [False, True]
+
+
 @torch.no_grad()
-def test_what_goes_wrong_raises_as_without_it(size):
+def test_what_goes_wrong_raises_as_without_it():
     for func, y0, t, error, options in (
         (lambda t, y: y**2, torch.ones(1, dtype=F64), [0.0, 2.0], StepSizeUnderflow, {}),
         (lambda t, y: torch.log(1 - t) + 0 * y, torch.ones(1, dtype=F64), [0.0, 2.0], NonFiniteState, {}),
