@@ -72,8 +72,8 @@ def arguments() -> argparse.Namespace:
         "--compile",
         action="store_true",
         help="compile the solves of rknet and odenet; the others are trained as without it. Compiling takes a minute "
-        "or more at first. odenet then has its gradient by checkpoints and not by the adjoint, and records have _compiled "
-        "in their names. On a CPU an iteration takes about nine tenths of the time by checkpoints without it; on a GPU "
+        "or more at first. odenet then has its gradient by checkpoints, not by the adjoint; names of records have "
+        "_compiled. On a CPU an iteration takes nine tenths of what it takes by checkpoints without it; on a GPU "
         "nothing was measured",
     )
     parser.add_argument("--again", action="store_true", help="also what has a record")

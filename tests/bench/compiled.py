@@ -126,7 +126,7 @@ def gpu_races(device: str = "cuda") -> list[Race]:
     """What is measured on a GPU: both networks against torchdiffeq."""
     odeint, checkpoint = torch_ode.odeint, torch_ode.odeint_checkpoint
     theirs, adjoint = torchdiffeq.odeint, torchdiffeq.odeint_adjoint
-    equal = {"options": {**STEPS["options"], **COMPILE["options"]}}
+    equal: dict[str, Any] = {"options": {**STEPS["options"], **COMPILE["options"]}}
 
     def race(name: str, ours: Run, others: Run, target: float | None) -> Race:
         return Race(f"compiled {name}", waited(ours, device), waited(others, device), target)
@@ -167,7 +167,7 @@ def gpu_races(device: str = "cuda") -> list[Race]:
 
 def odenet_races(batch: int = BATCH) -> list[Race]:
     """The ODE-Net's iteration, with equal steps."""
-    fast = {"options": {**STEPS["options"], **COMPILE["options"]}}
+    fast: dict[str, Any] = {"options": {**STEPS["options"], **COMPILE["options"]}}
     compiled = Iteration(torch_ode.odeint_checkpoint, 1.5 * TOL, batch, **fast)
     eager = Iteration(torch_ode.odeint_checkpoint, 1.5 * TOL, batch, **STEPS)
     pieces = Pieces(NFE // 2, NFE // 2 - 1, batch)

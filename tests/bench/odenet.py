@@ -28,7 +28,7 @@ from tests.bench.race import Race, Run, report
 
 Solver = Callable[..., Any]
 BATCH, TOL = 128, 1e-3
-STEPS = {"options": {"first_step": 0.125, "max_step": 0.125}}
+STEPS: dict[str, Any] = {"options": {"first_step": 0.125, "max_step": 0.125}}
 NFE = 2 * (1 + 6 * 8)  # eight steps of dopri5 forward, eight backward
 
 

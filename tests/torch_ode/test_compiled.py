@@ -7,6 +7,7 @@ the end build them.
 import gc
 import warnings
 import weakref
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -389,6 +390,10 @@ def test_func_that_looks_at_what_it_counts_is_left_aside(which):
     assert torch.equal(*ends)
 
 
+def doubled(module, args, f: Any) -> Any:
+    return 2 * f
+
+
 @torch.no_grad()
 def test_hooks_and_another_forward_that_come_later():
     class Own(Line):
@@ -397,7 +402,7 @@ def test_hooks_and_another_forward_that_come_later():
     func, ends = Own(), []
     for change in (
         lambda: None,
-        lambda: func.net.register_forward_hook(lambda module, args, f: 2 * f),
+        lambda: func.net.register_forward_hook(doubled),
         lambda: func.register_forward_pre_hook(lambda module, args: (args[0], -args[1])),
         lambda: setattr(Own, "forward", lambda self, t, y: -y),
     ):
@@ -405,7 +410,7 @@ def test_hooks_and_another_forward_that_come_later():
         plain, fast = both_cheap(func, start(), ENDS)
         same(plain, fast)
         ends.append(fast.y[-1])
-    assert not any(torch.allclose(one, other) for one, other in zip(ends, ends[1:], strict=False))
+    assert not any(torch.allclose(one, other) for one, other in pairwise(ends))
 
 
 class Dropping(Line):
