@@ -1,5 +1,16 @@
 """What can be compiled, and for what: a first look at the arguments of a solve with the option compile.
 
+Where the loop is compiled and where a step of it, ``LARGE``, was measured: what either takes of the eager solve's time. A
+tanh network 2-64-2 in batches, float32, bosh3, rtol 1e-4, processor time of one thread of a shared AVX-512 CPU with
+torch 2.13, medians of runs in turn.
+
+| entries of the state | 512 | 4,096 | 65,536 |
+|---|---|---|---|
+| forward, loop / step | 0.42 / 0.82 | 0.57 / 0.91 | 0.77 / 0.89 |
+| iteration by checkpoints, loop / step | 0.29 / 0.50 | 0.48 / 0.63 | 0.90 / 0.91 |
+
+The loop has room for 64 states, which a step does without; the ODE-Net, 2,304 entries an image, was measured by steps.
+
 The numpy twin has no such file.
 """
 
@@ -22,7 +33,7 @@ from nodelib.torch_ode.problem import Problem, prepare
 from nodelib.torch_ode.programs import Compiled, Stay, counters_between, integers_of, missing, parts_of
 from nodelib.torch_ode.steps import grid_points
 
-LARGE = 8192  # entries of a state from which on a step is compiled, and not the loop
+LARGE = 32768  # entries of a state above which a step is compiled, and not the loop
 SIZES = 2  # batch sizes that have programs of their own; a third one makes one for all others
 TAKEN = {"compile", "first_step", "min_step", "max_step", "max_num_steps", "step_size", "controller"}
 
