@@ -167,14 +167,13 @@ def first_look(compiled: Compiled, asked: Request) -> Case | str:
 
     settings = (asked.method, asked.rtol, asked.atol, asked.options)
     problem = prepare(func, asked.y0, asked.t, *settings, look=look if taped else None)
+    changed = put_back(buffers)
     if not compiled.counters:
         compiled.counters = counters_between(before, integers_of(func))
-        compiled.read = compiled.counters != [] and reads_counters(compiled, asked)
+        compiled.read = compiled.counters != [] and not changed and reads_counters(compiled, asked)
     compiled.count({key: value for key, (_, value) in before.items()}, 0)
-    if compiled.read:
-        return "func uses a counter that it changes at each evaluation"
-    if put_back(buffers):
-        return "func changes a buffer at each evaluation"
+    if changed or compiled.read:
+        return f"func changes a {'buffer' if changed else 'counter'} at each evaluation, and uses it"
     if len(problem.times) == 1:
         return ""
     if hidden or (problem.graph and not taped):
