@@ -118,6 +118,8 @@ def check_method(name: Any, options: Any, more_options: Mapping[str, set[str]]) 
     kind = f"{method.kind} {'adaptive' if method.adaptive else 'fixed'}"
     known = OPTIONS[kind] | OPTIONS.get(name, set()) | more_options.get(kind, set())
     for key in options:
+        if key == "compile" and key not in known:
+            raise ValueError("option 'compile' needs torch.compile: only nodelib.torch_ode takes it")
         if key not in known:
             takes = ", ".join(sorted(known))
             raise ValueError(f"option {key!r} does not apply to {name}{_nearest(key, known)} It takes: {takes}")

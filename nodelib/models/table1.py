@@ -1,6 +1,7 @@
 """The networks of Table 1 by name, and those that were trained for it: ``figures/table1_mnist.py`` writes them."""
 
 from collections.abc import Callable
+from typing import Any
 
 from torch import nn
 
@@ -8,13 +9,19 @@ from nodelib.models.checkpoints import parameters
 from nodelib.models.odenet import ODENet, RKNet
 from nodelib.models.resnet import MLP, ResNet
 
-MODELS: dict[str, Callable[[], nn.Module]] = {
+MODELS: dict[str, Callable[..., nn.Module]] = {
     "mlp": MLP,
     "resnet": ResNet,
     "resnet1": lambda: ResNet(blocks=1),  # the two ablations
     "resnet0": lambda: ResNet(blocks=0),
     "rknet": RKNet,
     "odenet": ODENet,
+}
+# What those with an ODE are built with for compiled solves. The adjoint's own solve is not compiled, and so the ODE-Net
+# gets its gradient by checkpoints, which is the RK-Net's but for rounding.
+COMPILED: dict[str, dict[str, Any]] = {
+    "rknet": {"options": {"compile": True}},
+    "odenet": {"options": {"compile": True}, "gradient": "checkpoint"},
 }
 
 

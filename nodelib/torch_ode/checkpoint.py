@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from nodelib.torch_ode.adjoint import first_order_only, vjp
+from nodelib.torch_ode.compiled import compiled_checkpoint
 from nodelib.torch_ode.each import refuse_each
 from nodelib.torch_ode.forms import Form
 from nodelib.torch_ode.inputs import as_params, as_times, check_state
@@ -63,6 +64,8 @@ def odeint_checkpoint(
     check_state(y0)
     if not torch.is_grad_enabled():
         return odeint(func, y0, t, **forward)
+    if (y := compiled_checkpoint(func, y0, t, params, method, rtol, atol, options)) is not None:
+        return y
     form = Form(y0)
     y = _Checkpoint.apply(func, form, forward, form.flatten(y0), as_times(t), *params)
     return form.unflatten(y) if form.is_tuple else y

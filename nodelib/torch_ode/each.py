@@ -32,6 +32,7 @@ from nodelib.common.solution import (
     StepSizeUnderflow,
 )
 from nodelib.common.tableaus import Tableau
+from nodelib.torch_ode.compiled import left_aside
 from nodelib.torch_ode.inputs import as_times, check_state
 from nodelib.torch_ode.modes import numbers_of
 from nodelib.torch_ode.problem import finite
@@ -90,6 +91,7 @@ def solve_each(
     Differentiable by autograd through the steps, in y0 and parameters; not in t. Raises as ``solve``; a sample that
     fails while solving is told in the solution's ``status``, and the others go on.
     """
+    options = left_aside(func, options, "each sample has steps of its own")
     options = {key: value for key, value in options.items() if key != "per_sample"}
     chosen, options = check_method(method, options, {})
     if chosen.kind != "rk" or not chosen.adaptive or options.get("controller", "I") != "I":

@@ -30,6 +30,7 @@ from nodelib.common.events import (
     rtol_in_time,
     settings_of_second_solve,
 )
+from nodelib.torch_ode.compiled import asked_for, left_aside
 from nodelib.torch_ode.each import refuse_each
 from nodelib.torch_ode.forms import Form
 from nodelib.torch_ode.inputs import as_times
@@ -79,6 +80,8 @@ def odeint_event(
     dg/dt = 0, raises TangentEvent.
     """
     refuse_each(settings.get("options"), "odeint_event")
+    if asked_for(settings.get("options")):
+        settings["options"] = left_aside(func, settings["options"], "events are looked for within each step")
     signature(odeint_interface).bind(func, y0, t0, **settings)  # an unknown setting is an error at once
     settings, limit = event_settings(settings)
     t0 = one_time(t0)

@@ -34,21 +34,27 @@ def has_parameters(func: Any) -> bool:
     return module is not None and any(p.requires_grad for p in parameters_of(module))
 
 
-def warn_of_modes(func: nn.Module) -> None:
-    """Warn of layers that make func another function at each evaluation, or change as they are evaluated."""
+def modes_of(func: nn.Module) -> Iterator[str]:
+    """What to say of layers that make func another function at each evaluation, or change as they are evaluated."""
     for name, module in func.named_modules():
         if module.training and isinstance(module, nn.modules.dropout._DropoutNd) and module.p > 0:
-            warn(f"func has an active Dropout ({name}): each evaluation is another function. Use func.eval()")
+            yield f"func has an active Dropout ({name}): each evaluation is another function. Use func.eval()"
         if module.training and isinstance(module, nn.modules.batchnorm._BatchNorm) and module.track_running_stats:
-            warn(
+            yield (
                 f"func has a BatchNorm in training mode ({name}): its running statistics change at every evaluation, "
                 "so that training and evaluation see different functions. Use GroupNorm, or func.eval()"
             )
         if module.training and isinstance(module, parametrizations._SpectralNorm):
-            warn(
+            yield (
                 f"func has a spectral_norm in training mode ({name}): its weights change a little at every evaluation, "
                 "so that the way back sees another function. Use func.eval()"
             )
+
+
+def warn_of_modes(func: nn.Module) -> None:
+    """Warn of such layers."""
+    for sentence in modes_of(func):
+        warn(sentence)
 
 
 def callbacks_of(func: Any, method: Method, suffix: str = "") -> dict[str, Callable[..., Any]]:

@@ -29,10 +29,10 @@ from nodelib.torch_ode.modules import callbacks_of, module_of, warn_of_modes
 Func = Callable[..., Any]  # (t, y) -> f
 IN_PLACE = "func changes y in place: return a new tensor, for instance -y and not y.neg_()"
 MORE_OPTIONS = {
-    "rk fixed": {"grid_constructor", "norm", "perturb"},
-    "adams fixed": {"grid_constructor", "norm", "perturb"},
-    "rk adaptive": {"min_step", "max_step", "norm", "step_t", "jump_t"},
-    "scipy adaptive": {"norm"},
+    "rk fixed": {"grid_constructor", "norm", "perturb", "compile"},
+    "adams fixed": {"grid_constructor", "norm", "perturb", "compile"},
+    "rk adaptive": {"min_step", "max_step", "norm", "step_t", "jump_t", "compile"},
+    "scipy adaptive": {"norm", "compile"},
 }
 
 
@@ -143,6 +143,7 @@ def prepare(
     ``look`` is shown that first evaluation and the state it was made at, with the graph between them.
     """
     chosen, options = check_method(method, options, MORE_OPTIONS)
+    options.pop("compile", None)  # what is solved from here is not compiled
     check_order(func)
     check_state(y0)
     form = Form(y0)

@@ -15,6 +15,7 @@ from torch import Tensor
 from nodelib.common import scipy_solvers
 from nodelib.common.arguments import warn
 from nodelib.common.solution import GraphNeeded, NonFiniteState, Solution, Stats
+from nodelib.torch_ode.compiled import compiled_solve
 from nodelib.torch_ode.each import per_sample, solve_each
 from nodelib.torch_ode.forms import Form
 from nodelib.torch_ode.modes import entrance
@@ -69,6 +70,12 @@ def solve(
              norm(y) -> float, step_t and jump_t (times to stop at; at a jump f is evaluated on either side),
              per_sample (True: each row of y0 has steps of its own, func gets t of shape (batch, 1, …), and the
              solution is an ``EachSolution``, which tells what became of each);
+             Runge-Kutta methods: compile (True: torch.compile makes one program of func and the steps, at the first
+             call for each func, shape, dtype, device and method, which takes seconds and is warned of; further calls
+             use it. The numbers are the same but for rounding; a gradient is that of ``odeint_checkpoint``, a first
+             derivative. What cannot be compiled is solved as without it, after a warning that says why. Small networks
+             gain most: on one CPU thread a solve took 0.3, an iteration by checkpoints 0.2 of the time without it, an
+             ODE-Net's 0.9; on a GPU it has not been measured);
              Adams: max_order (4), and implicit_adams max_iters (20) for the iterations on each step's equation.
     dense:   also keep what it takes to give the state at any time.
 
@@ -80,6 +87,8 @@ def solve(
         if dense:
             raise ValueError("option 'per_sample' gives no dense output: add the times to t")
         return solve_each(func, y0, t, method, rtol, atol, options)
+    if sol := compiled_solve(func, y0, t, method, rtol, atol, options, dense=dense):
+        return sol
     problem = prepare(func, y0, t, method, rtol, atol, options)
     sol = run(problem, dense)
     if torch.is_grad_enabled() and not (problem.func.traced or problem.followed) and has_parameters(func):

@@ -2,6 +2,6 @@
 
 import sys
 
-from tests.bench import flows, gradients, latent, odenet, solvers
+from tests.bench import compiled, flows, gradients, latent, odenet, solvers
 
-sys.exit(solvers.main() | gradients.main() | flows.main() | latent.main() | odenet.main())
+sys.exit(solvers.main() | gradients.main() | flows.main() | latent.main() | odenet.main() | compiled.main())

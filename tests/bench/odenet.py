@@ -28,20 +28,22 @@ from tests.bench.race import Race, Run, report
 
 Solver = Callable[..., Any]
 BATCH, TOL = 128, 1e-3
-STEPS = {"options": {"first_step": 0.125, "max_step": 0.125}}
+STEPS: dict[str, Any] = {"options": {"first_step": 0.125, "max_step": 0.125}}
 NFE = 2 * (1 + 6 * 8)  # eight steps of dopri5 forward, eight backward
 
 
 class Iteration:
     """Trains an ODE-Net of its own by one iteration at a call, and returns the evaluations of f in it."""
 
-    def __init__(self, solver: Solver | None = None, tol: float = TOL, batch: int = BATCH, **settings: Any):
+    def __init__(
+        self, solver: Solver | None = None, tol: float = TOL, batch: int = BATCH, device: str = "cpu", **settings: Any
+    ):
         torch.manual_seed(0)
-        self.net = ODENet()
+        self.net = ODENet().to(device)
         self.solver, self.settings = solver, {"rtol": tol, "atol": tol, **settings}
         self.optimizer = torch.optim.SGD(self.net.parameters(), 0.01, 0.9, nesterov=True)
-        self.x, self.y = torch.rand(batch, 1, 28, 28), torch.arange(batch) % 10
-        self.t = torch.tensor([0.0, 1.0])
+        self.x, self.y = torch.rand(batch, 1, 28, 28).to(device), torch.arange(batch, device=device) % 10
+        self.t = torch.tensor([0.0, 1.0], device=device)
 
     def __call__(self) -> int:
         field = self.net.body.field
@@ -58,6 +60,18 @@ class Iteration:
         assert self.solver is not None
         z1 = self.solver(self.net.body.field, z, self.t, **self.settings)[-1]
         F.cross_entropy(self.net.head(z1), self.y).backward()
+
+
+class Forward(Iteration):
+    """Its solve alone, without a gradient, from the same image of the stem."""
+
+    @torch.no_grad()
+    def __call__(self) -> int:
+        assert self.solver is not None
+        field = self.net.body.field
+        field.nfe = 0
+        self.solver(field, self.net.stem(self.x), self.t, **self.settings)
+        return field.nfe
 
 
 class Pieces(Iteration):
