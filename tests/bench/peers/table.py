@@ -131,8 +131,18 @@ def fairness(record: dict[str, Any]) -> str:
                     error.append(row["error"] / mine["error"])
     return (
         f"The peers' evaluations are {min(nfe):.2f} to {max(nfe):.2f} times ours, their errors {min(error):.2g} to "
-        f"{max(error):.2g} times."
+        f"{max(error):.0f} times."
     )
+
+
+def beside_diffrax(record: dict[str, Any]) -> str:
+    """How long our compiled solves take beside diffrax, in each line that has both; empty where none has."""
+    found = []
+    for line in lines(record):
+        row = {name: each["ratio"][0] for name, each in cells(record, line) if each["status"] == "measured"}
+        if {"compiled", "diffrax"} <= set(row):
+            found.append(f"{row['compiled'] / row['diffrax']:.1f} in {title(line)}")
+    return f"Compiled, ours takes this many times as long as diffrax: {'; '.join(found)}." if found else ""
 
 
 def conditions(record: dict[str, Any]) -> str:
@@ -152,8 +162,8 @@ def markdown(record: dict[str, Any]) -> str:
     made = table(record)
     rows = ["| " + " | ".join(map(str, row)) + " |" for row in (made.header, *made.rows)]
     rows.insert(1, "|" + "---|" * len(made.header))
-    texts = (conditions(record), ahead(record), fairness(record))
-    return "\n\n".join(["\n".join(rows), *(fill(text, 120, break_on_hyphens=False) for text in texts)])
+    texts = (conditions(record), ahead(record), beside_diffrax(record), fairness(record))
+    return "\n\n".join(["\n".join(rows), *(fill(text, 120, break_on_hyphens=False) for text in texts if text)])
 
 
 def split(text: str) -> tuple[str, str, str]:
