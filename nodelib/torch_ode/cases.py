@@ -1,7 +1,7 @@
 """What can be compiled, and for what: a first look at the arguments of a solve with the option compile.
 
-Where the loop is compiled and where a step of it, ``LARGE``, was measured: what either takes of the eager solve's time. A
-tanh network 2-64-2 in batches, float32, bosh3, rtol 1e-4, processor time of one thread of a shared AVX-512 CPU with
+Where the loop is compiled and where a step of it, ``LARGE``, was measured: what either takes of the eager solve's time.
+A tanh network 2-64-2 in batches, float32, bosh3, rtol 1e-4, processor time of one thread of a shared AVX-512 CPU with
 torch 2.13, medians of runs in turn.
 
 | entries of the state | 512 | 4,096 | 65,536 |
@@ -173,7 +173,7 @@ def first_look(compiled: Compiled, asked: Request) -> Case | str:
         compiled.read = compiled.counters != [] and not changed and reads_counters(compiled, asked)
     compiled.count({key: value for key, (_, value) in before.items()}, 0)
     if changed or compiled.read:
-        return f"func changes a {'buffer' if changed else 'counter'} at each evaluation, and uses it"
+        return f"func changes {'a buffer' if changed else 'and uses a counter'} at each evaluation"
     if len(problem.times) == 1:
         return ""
     if hidden or (problem.graph and not taped):
