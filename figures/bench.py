@@ -64,9 +64,7 @@ def where(record: dict[str, Any]) -> Figure:
         low, high = ax.get_xlim()
         ax.axvspan(low, 1, color=GREY, alpha=0.12, linewidth=0)
         ax.set_xlim(low, high)
-        ax.set_xlabel(
-            "time as a multiple of ours, eager      (grey: faster than ours; hollow: another method than dopri5)"
-        )
+        ax.set_xlabel("time as a multiple of ours, eager\n(grey: faster than ours; hollow: another method than dopri5)")
         ax.legend(loc="lower center", bbox_to_anchor=(0.4, 1.0), ncols=len(seen), fontsize=9, handletextpad=0.2)
     return fig
 
