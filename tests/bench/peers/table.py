@@ -141,9 +141,10 @@ def conditions(record: dict[str, Any]) -> str:
     there = ", ".join(f"{name} {version}" for name, version in versions.items() if version)
     missing = [name for name, version in versions.items() if not version]
     absent = f" Not installed: {', '.join(missing)}." if missing else ""
+    where = f"{made['device']}, {record['cores'].rpartition(', ')[2]}, {made['date']}; {there}.{absent}"
     return (
-        f"{made['device']}, {record['cores'].rpartition(', ')[2]}, {made['date']}; {there}.{absent} Median of the ratios of processor "
-        "times, 10th to 90th percentile in brackets; in bold where the peer is ahead."
+        f"{where} Median of the ratios of processor times, 10th to 90th percentile in brackets; in bold where the peer "
+        "is ahead."
     )
 
 
