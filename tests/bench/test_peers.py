@@ -129,16 +129,16 @@ def test_the_orbit_of_the_three_bodies_closes():
 def test_the_gradient_that_is_compared_with_is_that_of_finite_differences():
     task = DemoTask(3, torch.float64)
     func, y0, t = task.network(), task.start(), task.times()
-    step = 1e-6 * torch.randn(len(torch.nn.utils.parameters_to_vector(func.parameters())), dtype=torch.float64)
+    step = 1e-5 * torch.randn(len(torch.nn.utils.parameters_to_vector(func.parameters())), dtype=torch.float64)
     losses = []
     for sign in (1, -1):
         moved = task.network()
         vector = torch.nn.utils.parameters_to_vector(moved.parameters()).detach()
         torch.nn.utils.vector_to_parameters(vector + sign * step, moved.parameters())
         with torch.no_grad():
-            losses.append(float(task.loss(ours.WAYS["backprop"](moved, y0, t, rtol=1e-11, atol=1e-11))))
+            losses.append(float(task.loss(ours.WAYS["backprop"](moved, y0, t, rtol=1e-9, atol=1e-9))))
     along = float(torch.from_numpy(DemoTask(3).gradient()) @ step)
-    assert losses[0] - losses[1] == pytest.approx(2 * along, rel=1e-4)
+    assert losses[0] - losses[1] == pytest.approx(2 * along, rel=1e-3)
 
 
 def case(solver: str, package: str = "nodelib", y: Any = 1.0) -> Case:
@@ -179,11 +179,11 @@ def test_all_take_turns_and_warm_up_first():
 
 
 def test_memory_grows_with_the_steps_by_backpropagation_alone():
-    found = growth.growth("steps", (10, 40), rounds=1)["rows"]
+    found = growth.growth("steps", (5, 20), rounds=1)["rows"]
     rise = {name: row["bytes"][1] - row["bytes"][0] for name, row in found.items()}
     flat = rise["reversible"], rise["adjoint"], rise["torchdiffeq adjoint"]
-    assert max(flat) <= 4 * 30  # a number for the time of each step, at most
-    assert 4 * 40 * 30 <= rise["checkpoint"] < rise["backprop"] / 10  # a state of 40 numbers
+    assert max(flat) <= 4 * 15  # a number for the time of each step, at most
+    assert 4 * 40 * 15 <= rise["checkpoint"] < rise["backprop"] / 10  # a state of 40 numbers
     assert rise["torchdiffeq backprop"] > 10 * rise["checkpoint"]
 
 
@@ -237,7 +237,7 @@ def test_the_figures_are_drawn_from_a_record(figures, smoke):
     labels = [label.get_text() for label in drawn.axes[0].get_yticklabels()]
     assert labels == [table.title(line) for line in table.lines(smoke)]
     assert "torchdiffeq" in [text.get_text() for text in drawn.axes[0].get_legend().get_texts()]
-    assert [ax.get_title() for ax in figures.precision(smoke).axes[:4]] == [*PROBLEMS, "ode_demo"]
+    assert [ax.get_title(loc="left") for ax in figures.precision(smoke).axes[:4]] == [*PROBLEMS, "ode_demo"]
     lines = figures.growth(smoke).axes[0].get_lines()
     assert [line.get_label() for line in lines] == list(growth.ways())
 

@@ -70,7 +70,7 @@ def one_core() -> str:
     if not hasattr(os, "sched_setaffinity"):
         return "one thread"
     os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
-    return "one thread, one core"
+    return "one core"
 
 
 def array(y: Any) -> np.ndarray:
