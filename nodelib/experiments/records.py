@@ -25,7 +25,7 @@ def write(name: str, numbers: dict[str, Any], seconds: float, device: str) -> Pa
     Command, versions, commit and date are added here.
     """
     provenance = {
-        "command": " ".join(["python", _relative(sys.argv[0]), *sys.argv[1:]]),
+        "command": " ".join(["python", _program(), *sys.argv[1:]]),
         "device": device,
         "seconds": round(seconds, 1),
         "date": datetime.now(UTC).date().isoformat(),
@@ -90,6 +90,14 @@ def _processor() -> str:
     lines = info.read_text(encoding="utf-8").splitlines() if info.exists() else []
     named = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
     return " ".join(next(named, platform.processor() or platform.machine()).split())
+
+
+def _program() -> str:
+    """What Python was started with: a file, or ``-m`` and a module."""
+    spec = getattr(sys.modules["__main__"], "__spec__", None)
+    if spec is not None and spec.name.startswith("tests."):
+        return f"-m {spec.name.removesuffix('.__main__')}"
+    return _relative(sys.argv[0])
 
 
 def _relative(path: str) -> str:

@@ -4,6 +4,8 @@ import json
 import sys
 from datetime import UTC, datetime
 from importlib import metadata
+from importlib.machinery import ModuleSpec
+from types import ModuleType
 
 import pytest
 import torch
@@ -70,6 +72,18 @@ def test_a_command_outside_of_the_repository_is_told_without_its_folder(tmp_path
     monkeypatch.setattr(sys, "argv", [str(tmp_path / "secret" / "mine.py")])
     records.write("a", {}, 0.0, "cpu")
     assert records.read("a")["provenance"]["command"] == "python mine.py"
+
+
+def test_a_module_that_was_started_is_told_as_one(monkeypatch):
+    module = ModuleType("__main__")
+    monkeypatch.setitem(sys.modules, "__main__", module)
+    for name, command in (
+        ("tests.bench.scale", "tests.bench.scale"),
+        ("tests.bench.peers.__main__", "tests.bench.peers"),
+    ):
+        module.__spec__ = ModuleSpec(name, None)
+        records.write("a", {}, 0.0, "cpu")
+        assert records.read("a")["provenance"]["command"] == f"python -m {command} --seed 1"
 
 
 def test_the_commit_is_twelve_digits_or_unknown(tmp_path, monkeypatch):
