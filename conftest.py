@@ -34,7 +34,14 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the longest files: a worker that took one of them last would be waited for alone."""
+    """Have nbval's kernels run all cells once more; begin with the longest files.
+
+    A worker that took one of those last would be waited for alone.
+    """
+    if any(item.path.suffix == ".ipynb" for item in items):
+        from tests.again import with_again  # here, since it needs nbval
+
+        items[:] = with_again(items)
     items.sort(key=lambda item: [not item.nodeid.startswith(place) for place in LONGEST])
 
 

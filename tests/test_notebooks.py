@@ -7,7 +7,6 @@ An exercise is a code cell tagged ``exercise`` (the stub), then a code cell tagg
 
 import importlib
 import os
-import random
 import re
 from copy import deepcopy
 from functools import cache
@@ -21,7 +20,8 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 from nbformat import NotebookNode
 
-from tests.names import Cell, two_meanings, unused_imports
+from tests.again import IGNORED, PICTURES, another_order, differences, printed_lines
+from tests.names import Cell, influenced, needed, two_meanings, unused_imports
 from tests.pattern import MENDED
 
 NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
@@ -37,9 +37,7 @@ PATH = re.compile(
     | (?<![\w<:/.~…)\]])/(?: [\w.@+-]+/ | (?:bin|dev|etc|home|mnt|opt|proc|root|srv|tmp|Users|usr|var|work)\b)""",
     re.VERBOSE,
 )
-PICTURES = ("image/png", "image/jpeg")
 
-IGNORED = "nbval-ignore-output"  # the tag of a cell whose output differs from run to run
 ALLOWED: dict[str, set[str]] = {}  # chapter -> global names that may mean two things there, and why
 FOR_THE_READER = {"hint"}  # imported for cells that the reader adds
 
@@ -60,13 +58,6 @@ def code_cells(notebook: NotebookNode) -> list[NotebookNode]:
 
 def tagged(notebook: NotebookNode, tag: str) -> list[NotebookNode]:
     return [cell for cell in notebook.cells if tag in cell.metadata.get("tags", [])]
-
-
-def printed_lines(check: NotebookNode) -> list[str]:
-    """Every line that a check cell printed: one a comparison, and nothing else."""
-    lines: list[str] = [*"".join(output.get("text", "") for output in check.outputs).splitlines()]
-    assert lines, f"this check printed nothing:\n{check.source}"
-    return lines
 
 
 def with_solutions(notebook: NotebookNode) -> NotebookNode:
@@ -160,58 +151,48 @@ def test_the_stored_exercises_are_unsolved(path):
 
 
 class Run(NamedTuple):
-    """A chapter with its solutions, run in one kernel: its code cells, and the same after all ran once more, in another
-    order; of a cell that failed then, the error is its only output. ``again`` is empty where it was not asked."""
+    """What a chapter's exercises touch, with the solutions, run in one kernel: the cells, and the same after they all
+    ran once more, in another order; of a cell that failed then, the error is its only output. ``again`` is empty where
+    it was not asked."""
 
     cells: list[NotebookNode]
     again: list[NotebookNode]
 
 
+def touched_by_exercises(notebook: NotebookNode) -> list[NotebookNode]:
+    """The code cells that exercises and checks are, that run on what is written there, and that these need.
+
+    A solution changes nothing in the others: those nbval runs, with the stubs as they are stored, and once more.
+    """
+    cells = code_cells(notebook)
+    sources, tags = [cell.source for cell in cells], [set(cell.metadata.get("tags", [])) for cell in cells]
+    stubs, checks = ({i for i, of in enumerate(tags) if tag in of} for tag in ("exercise", "check"))
+    kept = needed(sources, checks | influenced(sources, stubs))
+    return [cell for i, cell in enumerate(cells) if i in kept]
+
+
 @cache
 def run(path: Path) -> Run:
-    """Run the chapter, and again where it is one of the ``MENDED``; both at once, since starting over takes as long."""
+    """Run that, and again where the chapter is one of the ``MENDED``: both at once, in one kernel."""
     solved = with_solutions(chapter(path))
+    solved.cells = touched_by_exercises(solved)
     client = NotebookClient(
         solved, timeout=SECONDS_A_CELL, kernel_name="python3", resources={"metadata": {"path": NOTEBOOKS}}
     )
     with client.setup_kernel():
         for i, cell in enumerate(solved.cells):
             client.execute_cell(cell, i)
-        cells = deepcopy(code_cells(solved))
-        return Run(cells, run_again(client, solved) if path.stem in MENDED else [])
+        return Run(deepcopy(solved.cells), run_again(client, solved) if path.stem in MENDED else [])
 
 
 def run_again(client: NotebookClient, notebook: NotebookNode) -> list[NotebookNode]:
-    """Run all cells of a notebook once more in this kernel, in a random order that is the same each time."""
-    order = [i for i, cell in enumerate(notebook.cells) if cell.cell_type == "code"]
-    random.Random("any order").shuffle(order)
-    for i in order:
+    """Run all cells of a notebook, each of them code, once more in this kernel and in another order."""
+    for i in another_order(len(notebook.cells)):
         try:
             client.execute_cell(notebook.cells[i], i)
         except CellExecutionError as error:
             notebook.cells[i].outputs = [NotebookNode(output_type="error", ename=str(error))]
-    return code_cells(notebook)
-
-
-def differences(first: list[NotebookNode], again: list[NotebookNode]) -> list[str]:
-    """Where running cells again gave an error, another picture, or another line of a check; which, and the cell."""
-    found = []
-    for before, after in zip(first, again, strict=True):
-        tags = before.metadata.get("tags", [])
-        errors = [output.ename for output in after.outputs if output.output_type == "error"]
-        if errors:
-            found.append(f"{errors[0]}\n{before.source}")
-        elif IGNORED not in tags and pictures(before) != pictures(after):
-            found.append(f"another picture:\n{before.source}")
-        elif "check" in tags and printed_lines(before) != printed_lines(after):
-            found.append(f"another verdict:\n{before.source}")
-    return found
-
-
-def pictures(cell: NotebookNode) -> list[str]:
-    """The pictures that a cell shows, as they are stored."""
-    data = [output.get("data", {}) for output in cell.outputs]
-    return [found[kind] for found in data for kind in PICTURES if kind in found]
+    return notebook.cells
 
 
 @pytest.mark.timeout(900)
