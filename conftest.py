@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent
 # IPython runs the first and imports from the second; the third asks for windows.
 READERS = ("PYTHONSTARTUP", "VIRTUAL_ENV", "MPLBACKEND")
-LONGEST = ("tests/browser/", "tests/test_notebooks.py", "notebooks/")  # files that take minutes
+LONGEST = ("tests/browser/", "notebooks/")  # files that take minutes
 
 # Read when torch is imported. Three workers and their kernels share the cores, and threads that wait for each other
 # take several times longer.
@@ -34,14 +34,14 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Have nbval's kernels run all cells once more; begin with the longest files.
+    """Have nbval's kernels do more than run each cell once; begin with the longest files.
 
     A worker that took one of those last would be waited for alone.
     """
     if any(item.path.suffix == ".ipynb" for item in items):
-        from tests.again import with_again  # here, since it needs nbval
+        from tests.again import with_further  # here, since it needs nbval
 
-        items[:] = with_again(items)
+        items[:] = with_further(items)
     items.sort(key=lambda item: [not item.nodeid.startswith(place) for place in LONGEST])
 
 

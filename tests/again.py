@@ -1,51 +1,92 @@
-"""All cells of a notebook once more, in another order, in the kernel that ran them: no error, and no other picture.
+"""What else a chapter promises of its cells, tried in the kernel in which nbval has just run them all.
 
-Running a chapter costs most of a minute. So nbval's own kernel, which has just run it, serves for this as well: the
-root ``conftest.py`` puts an item `Again` behind the cells of each chapter. ``test_notebooks.py`` does the same with the
-solutions in place of the stubs.
+A chapter takes most of a minute to run, and nbval runs it anyhow. So the root ``conftest.py`` puts two items behind the
+cells of each chapter: `Again` runs them all once more, `Solved` those that exercises touch, with the solutions.
 """
 
 import random
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import pytest
 from nbformat import NotebookNode
 from nbval.plugin import IPyNbCell, NbCellError
 
+from tests.names import influenced
 from tests.pattern import MENDED
+from tests.solutions import code_cells, tags, with_solutions
 
 IGNORED = "nbval-ignore-output"  # the tag of a cell whose output differs from run to run
 PICTURES = ("image/png", "image/jpeg")
 
 
-class Again(pytest.Item):
-    """Runs all ``cells`` of a notebook, which are nbval's items, once more; fails where that gives something else."""
+class Further(pytest.Item):
+    """An item that runs ``cells``, nbval's of one notebook, in their kernel, after all of them."""
 
     def __init__(self, cells: list[IPyNbCell], **more: Any) -> None:
         super().__init__(**more)
         self.cells = cells
         self.add_marker(pytest.mark.timeout(900))
 
-    def runtest(self) -> None:
+    def setup(self) -> None:
         if any(cell.test_outputs is None for cell in self.cells):
             pytest.skip("not all cells of this notebook were run before")
-        first = [as_run(cell) for cell in self.cells]
-        for i in another_order(len(self.cells)):
-            cell = self.cells[i]
-            cell.options["check"] = False  # against what is stored: that was its first run's
+
+    def run(self, numbers: Iterable[int]) -> None:
+        """Run these cells, comparing nothing with what is stored; of one that fails, its only output is the error."""
+        for cell in (self.cells[i] for i in numbers):
+            cell.options["check"] = False
             try:
                 cell.runtest()
             except NbCellError as error:
                 cell.test_outputs = [NotebookNode(output_type="error", ename=f"{error}\n{error.inner_traceback}")]
-        if found := differences(first, [as_run(cell) for cell in self.cells]):
+
+    def runs(self, numbers: Iterable[int]) -> list[NotebookNode]:
+        """These cells, each with the outputs of its latest run."""
+        cells = (self.cells[i] for i in numbers)
+        return [NotebookNode(source=c.cell.source, metadata=c.cell.metadata, outputs=c.test_outputs) for c in cells]
+
+    def once_more(self, numbers: Sequence[int]) -> list[str]:
+        """Run these cells in a random order that is the same each time; return what differs from their last run."""
+        before, order = self.runs(numbers), [*numbers]
+        random.Random("any order").shuffle(order)
+        self.run(order)
+        return differences(before, self.runs(numbers))
+
+    def fail_for(self, found: list[str]) -> None:
+        if found:
             pytest.fail("\n\n".join(found), pytrace=False)
 
     def reportinfo(self) -> tuple[Any, None, str]:
         return self.path, None, self.name
 
 
-def with_again(items: list[pytest.Item]) -> list[pytest.Item]:
-    """The items, with an `Again` behind the last cell of each chapter that is one of the ``MENDED``."""
+class Again(Further):
+    """Every cell once more: no error, no other picture, no other verdict of a check."""
+
+    def runtest(self) -> None:
+        self.fail_for(self.once_more(range(len(self.cells))))
+
+
+class Solved(Further):
+    """The solutions in place of the stubs: each check passes, the cells that run on them do, and all of these again.
+
+    In the others nothing changes, and these are not run.
+    """
+
+    def runtest(self) -> None:
+        solved = code_cells(with_solutions(self.parent.nb))  # type: ignore[union-attr]
+        for item, cell in zip(self.cells, solved, strict=True):
+            item.cell = cell
+        stubs, checks = ({i for i, cell in enumerate(solved) if tag in tags(cell)} for tag in ("exercise", "check"))
+        touched = sorted(checks | influenced([cell.source for cell in solved], stubs))
+        self.run(touched)
+        self.fail_for([found for cell in self.runs(touched) for found in amiss(cell)])
+        self.fail_for(self.once_more(touched))
+
+
+def with_further(items: list[pytest.Item]) -> list[pytest.Item]:
+    """The items, with these two behind the last cell of each chapter that is one of the ``MENDED``."""
     cells: dict[Any, list[IPyNbCell]] = {}
     for item in items:
         if isinstance(item, IPyNbCell) and item.path.stem in MENDED:
@@ -56,32 +97,28 @@ def with_again(items: list[pytest.Item]) -> list[pytest.Item]:
         longer.append(item)
         if file := last.get(item):  # type: ignore[arg-type]
             longer.append(Again.from_parent(file, name="any cell can be run again", cells=cells[file]))
+            longer.append(Solved.from_parent(file, name="the solutions pass every check", cells=cells[file]))
     return longer
 
 
-def another_order(cells: int) -> list[int]:
-    """The numbers of the cells in a random order that is the same each time."""
-    order = [*range(cells)]
-    random.Random("any order").shuffle(order)
-    return order
-
-
-def as_run(cell: IPyNbCell) -> NotebookNode:
-    """The cell with the outputs of its latest run."""
-    return NotebookNode(source=cell.cell.source, metadata=cell.cell.metadata, outputs=cell.test_outputs)
+def amiss(cell: NotebookNode) -> list[str]:
+    """The error of a cell, or the lines of a check that do not say ✓; each with the cell."""
+    found = [output.ename for output in cell.outputs if output.output_type == "error"]
+    if not found and "check" in tags(cell):
+        found = [line for line in printed_lines(cell) if not line.startswith("✓ ")]
+    return [f"{what}\n{cell.source}" for what in found]
 
 
 def differences(first: list[NotebookNode], again: list[NotebookNode]) -> list[str]:
     """Where running cells again gave an error, another picture, or another line of a check; which, and the cell."""
     found = []
     for before, after in zip(first, again, strict=True):
-        tags = before.metadata.get("tags", [])
         errors = [output.ename for output in after.outputs if output.output_type == "error"]
         if errors:
             found.append(f"{errors[0]}\n{before.source}")
-        elif IGNORED not in tags and pictures(before) != pictures(after):
+        elif IGNORED not in tags(before) and pictures(before) != pictures(after):
             found.append(f"another picture:\n{before.source}")
-        elif "check" in tags and printed_lines(before) != printed_lines(after):
+        elif "check" in tags(before) and printed_lines(before) != printed_lines(after):
             found.append(f"another verdict:\n{before.source}")
     return found
 
@@ -95,5 +132,4 @@ def pictures(cell: NotebookNode) -> list[str]:
 def printed_lines(check: NotebookNode) -> list[str]:
     """Every line that a check cell printed: one a comparison, and nothing else."""
     lines: list[str] = [*"".join(output.get("text", "") for output in check.outputs).splitlines()]
-    assert lines, f"this check printed nothing:\n{check.source}"
-    return lines
+    return lines or ["this check printed nothing"]
