@@ -1,11 +1,11 @@
 """What else a chapter promises of its cells, tried in the kernel in which nbval has just run them all.
 
 A chapter takes most of a minute to run, and nbval runs it anyhow. So the root ``conftest.py`` puts two items behind the
-cells of each chapter: `Again` runs them all once more, `Solved` those that exercises touch, with the solutions.
+cells of each chapter: `Solved` runs those that exercises touch, with the solutions, then `Again` runs all once more.
 """
 
 import random
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any
 
 import pytest
@@ -41,17 +41,10 @@ class Further(pytest.Item):
             except NbCellError as error:
                 cell.test_outputs = [NotebookNode(output_type="error", ename=f"{error}\n{error.inner_traceback}")]
 
-    def runs(self, numbers: Iterable[int]) -> list[NotebookNode]:
-        """These cells, each with the outputs of its latest run."""
-        cells = (self.cells[i] for i in numbers)
-        return [NotebookNode(source=c.cell.source, metadata=c.cell.metadata, outputs=c.test_outputs) for c in cells]
-
-    def once_more(self, numbers: Sequence[int]) -> list[str]:
-        """Run these cells in a random order that is the same each time; return what differs from their last run."""
-        before, order = self.runs(numbers), [*numbers]
-        random.Random("any order").shuffle(order)
-        self.run(order)
-        return differences(before, self.runs(numbers))
+    def as_run(self, number: int) -> NotebookNode:
+        """This cell with the outputs of its latest run."""
+        item = self.cells[number]
+        return NotebookNode(source=item.cell.source, metadata=item.cell.metadata, outputs=item.test_outputs)
 
     def fail_for(self, found: list[str]) -> None:
         if found:
@@ -61,15 +54,8 @@ class Further(pytest.Item):
         return self.path, None, self.name
 
 
-class Again(Further):
-    """Every cell once more: no error, no other picture, no other verdict of a check."""
-
-    def runtest(self) -> None:
-        self.fail_for(self.once_more(range(len(self.cells))))
-
-
 class Solved(Further):
-    """The solutions in place of the stubs: each check passes, the cells that run on them do, and all of these again.
+    """The solutions in place of the stubs: each check passes, and the cells that run on what is written there do.
 
     In the others nothing changes, and these are not run.
     """
@@ -81,8 +67,18 @@ class Solved(Further):
         stubs, checks = ({i for i, cell in enumerate(solved) if tag in tags(cell)} for tag in ("exercise", "check"))
         touched = sorted(checks | influenced([cell.source for cell in solved], stubs))
         self.run(touched)
-        self.fail_for([found for cell in self.runs(touched) for found in amiss(cell)])
-        self.fail_for(self.once_more(touched))
+        self.fail_for([found for i in touched for found in amiss(self.as_run(i))])
+
+
+class Again(Further):
+    """After that, every cell once more in a random order, the same each time: no error, no other picture or verdict."""
+
+    def runtest(self) -> None:
+        order = [*range(len(self.cells))]
+        before = [*map(self.as_run, order)]
+        random.Random("any order").shuffle(order)
+        self.run(order)
+        self.fail_for(differences(before, [*map(self.as_run, sorted(order))]))
 
 
 def with_further(items: list[pytest.Item]) -> list[pytest.Item]:
@@ -96,8 +92,8 @@ def with_further(items: list[pytest.Item]) -> list[pytest.Item]:
     for item in items:
         longer.append(item)
         if file := last.get(item):  # type: ignore[arg-type]
-            longer.append(Again.from_parent(file, name="any cell can be run again", cells=cells[file]))
             longer.append(Solved.from_parent(file, name="the solutions pass every check", cells=cells[file]))
+            longer.append(Again.from_parent(file, name="any cell can be run again", cells=cells[file]))
     return longer
 
 

@@ -31,7 +31,7 @@ WRONG = [
     cell(FIRST),
     cell("display({'image/png': str(n)}, raw=True)\nn = n + 1"),
     cell("assert k == 1\nk = 2"),
-    cell("verdicts = globals().get('verdicts', 0) + 1\nprint('✓' if verdicts == 1 else '✗')", "check"),
+    cell("verdicts = globals().get('verdicts', 0) + 1\nprint('✓ so' if verdicts < 3 else '✗ so')", "check"),
     cell("display({'image/png': str(n + 1)}, raw=True)", IGNORED),
 ]
 UNSOLVED = exercise("def double(x):\n    return 3 * x", "assert double(3) in (6, ...)")
@@ -55,8 +55,8 @@ def outcome(folder: Path, **notebooks: list) -> tuple[dict[str, list[str]], str]
 
 def test_what_is_amiss_in_a_second_run_and_in_a_solution_is_found(tmp_path):
     failed, said = outcome(tmp_path, wrong=WRONG, unsolved=UNSOLVED, once=ONCE, right=RIGHT)
-    again, solved = "any cell can be run again", "the solutions pass every check"
-    assert failed == {"wrong": [again, solved], "unsolved": [solved], "once": [solved], "right": []}
+    solved, again = "the solutions pass every check", "any cell can be run again"
+    assert failed == {"wrong": [again], "unsolved": [solved, again], "once": [again], "right": []}
     assert said.count("another picture:") == 2  # one in `wrong`, where the ignored cell has none, and one in `once`
     assert "another verdict:" in said
     assert "AssertionError" in said
