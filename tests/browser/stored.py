@@ -5,9 +5,9 @@ find out, on the same sources; here it would cost most of the time once more.
 """
 
 from pathlib import Path
-from typing import Any
 
 import nbformat
+from nbformat import NotebookNode
 
 from tests.names import needed
 
@@ -26,7 +26,7 @@ def stored(line, source):
 get_ipython().register_magic_function(stored, "cell")"""
 
 
-def shown_as_stored(path: Path) -> dict[str, Any]:
+def shown_as_stored(path: Path) -> NotebookNode:
     """The notebook at ``path``, its first cell a new one that defines the magic ``%%stored``, with which each code cell
     begins that was run when it was stored, shows no widget, and binds nothing that one with a widget needs.
 
