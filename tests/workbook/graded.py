@@ -32,14 +32,14 @@ def graded(exercise: Exercise, right_forms: Iterable[Any], wrong_answers: Sequen
     """Every right form passes, every wrong answer fails, and one given as ``(answer, sentence)`` gets its sentence.
 
     So does each mistake that the exercise names. Of a value nothing is said from which it could be copied. What the
-    reference gives is computed once; the line of the first right form must be the same without that.
+    exercise's own functions give is computed once; the line of the first right form must be the same without that.
     """
     right_forms, fresh, exercise = list(right_forms), exercise, remembering(exercise)
     assert line(fresh, right_forms[0]) == line(exercise, right_forms[0])
     for answer in right_forms:
         assert line(exercise, answer).startswith("✓"), f"a right answer fails: {line(exercise, answer)}"
     assert len(wrong_answers) >= FEWEST, f"{exercise.name}: {len(wrong_answers)} wrong answers, {FEWEST} are needed"
-    known = [(wrong, sentence) for sentence, wrong in exercise.mistakes]
+    known = [(wrong, sentence) for sentence, wrong in fresh.mistakes]
     for given in (*wrong_answers, *known):
         answer, sentence = given if isinstance(given, tuple) and isinstance(given[-1], str) else (given, "")
         said = line(exercise, answer)
@@ -49,7 +49,7 @@ def graded(exercise: Exercise, right_forms: Iterable[Any], wrong_answers: Sequen
 
 
 def remembering(exercise: Exercise) -> Exercise:
-    """A copy whose arguments are made once, and whose reference keeps what it gave on these."""
+    """A copy whose arguments are made once, and whose reference and mistakes keep what they gave on these."""
     if exercise.inputs is None:
         return exercise
     other, cases = copy(exercise), exercise.arguments()
@@ -57,6 +57,8 @@ def remembering(exercise: Exercise) -> Exercise:
     other.right = remembered(exercise.right)
     if isinstance(quick := getattr(exercise, "quick", None), FunctionType):  # takes the reference's place
         other.quick = other.right if quick is exercise.right else remembered(quick)  # type: ignore[attr-defined]
+    if type(exercise).judge is Exercise.judge:  # else a mistake may be one that gives something else each time
+        other.mistakes = tuple((said, remembered(f) if callable(f) else f) for said, f in exercise.mistakes)
     return other
 
 
