@@ -1,8 +1,9 @@
 """What every test run shares, from whatever folder it is started: how nbval compares, and a clean IPython."""
 
+import gc
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent
 # IPython runs the first and imports from the second; the third asks for windows.
 READERS = ("PYTHONSTARTUP", "VIRTUAL_ENV", "MPLBACKEND")
-LONGEST = ("tests/browser/", "tests/test_notebooks.py", "notebooks/")  # files that take minutes
+LONGEST = ("tests/browser/", "notebooks/")  # files that take minutes
 
 # Read when torch is imported. Three workers and their kernels share the cores, and threads that wait for each other
 # take several times longer.
@@ -33,8 +34,26 @@ def pytest_configure(config: pytest.Config) -> None:
         os.environ.pop(name, None)
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Spare Python's collector what stays to the end: modules and thousands of tests, most of a second each time."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the longest files: a worker that took one of them last would be waited for alone."""
+    """Have nbval's kernels do more than run each cell once; begin with the longest files.
+
+    A worker that took one of those last would be waited for alone.
+    """
+    if any(item.path.suffix == ".ipynb" for item in items):
+        from tests.again import with_further  # here, since it needs nbval
+
+        items[:] = with_further(items)
     items.sort(key=lambda item: [not item.nodeid.startswith(place) for place in LONGEST])
 
 

@@ -55,8 +55,8 @@ MISLEADING = {
 CHECKS = {
     "ruff check": ["ruff", "check", "--quiet"],
     "ruff format": ["ruff", "format", "--check", "--quiet"],
-    "pyright": ["pyright"],
     "pytest": ["pytest", "--nbval", "--numprocesses=3", "--dist=loadfile", "--no-loadscope-reorder"],
+    "pyright": ["pyright"],
 }
 
 
@@ -159,6 +159,12 @@ def python(*arguments: str) -> int:
     return subprocess.call([str(PYTHON), *arguments], cwd=ROOT, env=environment())
 
 
+def beside(*arguments: str) -> subprocess.Popen:
+    """Start .venv's Python with these arguments, beside what comes next; what it says is kept until it is asked."""
+    kept = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "encoding": "utf-8", "errors": "replace"}
+    return subprocess.Popen([str(PYTHON), *arguments], cwd=ROOT, env=environment(), **kept)
+
+
 def lab(*arguments: str) -> int:
     """Copy the chapters that the reader has not got yet, then JupyterLab; the stored notebooks stay as they are."""
     left, fresh = list(arguments), []
@@ -174,11 +180,17 @@ def lab(*arguments: str) -> int:
 
 
 def test(*arguments: str) -> int:
-    """All checks, whatever the ones before said; the last line says which failed."""
+    """All checks, whatever the others said; the last line says which failed.
+
+    Pyright, which keeps one core busy for a minute, runs beside pytest and says what it found after it.
+    """
     failed = {}
-    for name, command in CHECKS.items():
-        print(f"\n== {name}", flush=True)
-        failed[name] = python("-m", *command, *(arguments if name == "pytest" else ())) != 0
+    with beside("-m", *CHECKS["pyright"]) as types:
+        for name in ("ruff check", "ruff format", "pytest"):
+            print(f"\n== {name}", flush=True)
+            failed[name] = python("-m", *CHECKS[name], *(arguments if name == "pytest" else ())) != 0
+        print(f"\n== pyright\n{types.communicate()[0]}", end="", flush=True)
+        failed["pyright"] = types.returncode != 0
     print("\n" + ", ".join(f"{name}: {'FAILED' if bad else 'passed'}" for name, bad in failed.items()))
     return any(failed.values())
 

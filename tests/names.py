@@ -1,4 +1,5 @@
-"""Which global names the cells of a notebook bind, and to what, and which they read without binding them first."""
+"""Which global names the cells of a notebook bind, and to what, which they read without binding them first, and which
+cells therefore need which."""
 
 import ast
 from collections.abc import Iterable
@@ -163,6 +164,38 @@ def two_meanings(sources: list[str], allowed: Iterable[str] = ()) -> dict[str, l
         taken = any(name in cell.read | cell.later for cell in cells)
         if binders > 1 and (len(every) > 1 or (every == [SCRATCH] and taken)):
             found[name] = every
+    return found
+
+
+def binders(sources: list[str]) -> list[set[int]]:
+    """For each cell, the numbers of the others that bind what it or a function of it reads.
+
+    What two cells make for themselves under one name counts too: rather a cell too many. What a cell does to an object
+    that another one made is not seen.
+    """
+    cells = [Cell(source) for source in sources]
+    bound: dict[str, set[int]] = {}
+    for i, cell in enumerate(cells):
+        for name in cell.names - {"_"}:
+            bound.setdefault(name, set()).add(i)
+    return [set().union(*(bound.get(name, set()) for name in cell.read | cell.later)) for cell in cells]
+
+
+def needed(sources: list[str], wanted: Iterable[int]) -> set[int]:
+    """The numbers of the cells that must run for those ``wanted``, these included."""
+    by, found, left = binders(sources), set(wanted), [*wanted]
+    while left:
+        new = by[left.pop()] - found
+        found |= new
+        left += new
+    return found
+
+
+def influenced(sources: list[str], first: Iterable[int]) -> set[int]:
+    """The numbers of the cells that read what the ``first`` bind, or what such a cell binds, these included."""
+    by, found = binders(sources), set(first)
+    while new := {i for i, of in enumerate(by) if of & found} - found:
+        found |= new
     return found
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.names import Cell, two_meanings, unused_imports
+from tests.names import Cell, influenced, needed, two_meanings, unused_imports
 
 
 @pytest.mark.parametrize("cells", [
@@ -60,3 +60,28 @@ def test_what_is_read_before_it_is_bound_comes_from_another_cell():
 
 def test_imports_that_no_cell_uses_are_seen():
     assert unused_imports(["import a.b, c as d\nfrom e import f, g", "a.b.x(f)\ndef h(): return g"]) == {"d"}
+
+
+CELLS = [
+    "import a\nn = 1",
+    "def f(x): return g(x) + n",
+    "def g(x): return a.h(x)",
+    "m = f(2)",
+    "for k in range(3): print(k)",
+    "p = [m for _ in 'ab']\n_ = p",
+    "print(_, b.c)",
+]
+
+
+@pytest.mark.parametrize(("wanted", "expected"), [
+    ([], set()), ([4], {4}), ([2], {0, 2}), ([1], {0, 1, 2}), ([5], {0, 1, 2, 3, 5}), ([4, 6], {4, 6}),
+])  # fmt: skip
+def test_a_cell_needs_those_that_bind_what_it_reads_or_its_functions_read(wanted, expected):
+    assert needed(CELLS, wanted) == expected
+
+
+@pytest.mark.parametrize(("first", "expected"), [
+    ([], set()), ([5], {5}), ([2], {1, 2, 3, 5}), ([3], {3, 5}), ([0], {0, 1, 2, 3, 5}), ([4], {4}),
+])  # fmt: skip
+def test_a_cell_influences_those_that_read_what_it_binds_and_so_on(first, expected):
+    assert influenced(CELLS, first) == expected

@@ -1,35 +1,31 @@
-"""What every chapter promises, however many there are: it was run, its exercises are open, its solutions solve them.
+"""What every chapter promises, however many there are, and needs no kernel: it was run, its exercises are open.
 
 nbval compares the stored outputs with a fresh run; it skips a cell that was never run and knows nothing of exercises.
+That the solutions solve them, and that any cell can be run again, `tests/again.py` tries in nbval's kernels.
 An exercise is a code cell tagged ``exercise`` (the stub), then a code cell tagged ``check``, then a markdown cell whose
 ``<details>`` holds the solution in one ``python`` block, the only place where the solution is written down.
 """
 
+import builtins
 import importlib
 import os
-import random
 import re
-from copy import deepcopy
 from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, NamedTuple
+from typing import Any
 
 import nbformat
 import pytest
-from nbclient import NotebookClient
-from nbclient.exceptions import CellExecutionError
 from nbformat import NotebookNode
 
+from tests.again import PICTURES, printed_lines
 from tests.names import Cell, two_meanings, unused_imports
 from tests.pattern import MENDED
+from tests.solutions import HEADING, SOLUTION, code_cells, tagged, tags, with_solutions
 
 NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
 CHAPTERS = sorted(NOTEBOOKS.glob("*.ipynb"))
-SECONDS_A_CELL = 120
-HEADING = "<summary>Solution</summary>"
-PROSE = r"(?:(?!```|<summary>).)*?"
-SOLUTION = re.compile(f"{HEADING}{PROSE}^```python\n(.*?)^```$\n{PROSE}^</details>", re.DOTALL | re.MULTILINE)
 
 # A path of some machine: from a root, a drive, a share, a home, or as an address. "/ 2", "a/b" and "</td>" are none.
 PATH = re.compile(
@@ -37,9 +33,7 @@ PATH = re.compile(
     | (?<![\w<:/.~…)\]])/(?: [\w.@+-]+/ | (?:bin|dev|etc|home|mnt|opt|proc|root|srv|tmp|Users|usr|var|work)\b)""",
     re.VERBOSE,
 )
-PICTURES = ("image/png", "image/jpeg")
 
-IGNORED = "nbval-ignore-output"  # the tag of a cell whose output differs from run to run
 ALLOWED: dict[str, set[str]] = {}  # chapter -> global names that may mean two things there, and why
 FOR_THE_READER = {"hint"}  # imported for cells that the reader adds
 
@@ -52,32 +46,6 @@ each_mended = pytest.mark.parametrize("path", [p for p in CHAPTERS if p.stem in 
 @cache
 def chapter(path: Path) -> NotebookNode:
     return nbformat.read(path, as_version=4)
-
-
-def code_cells(notebook: NotebookNode) -> list[NotebookNode]:
-    return [cell for cell in notebook.cells if cell.cell_type == "code"]
-
-
-def tagged(notebook: NotebookNode, tag: str) -> list[NotebookNode]:
-    return [cell for cell in notebook.cells if tag in cell.metadata.get("tags", [])]
-
-
-def printed_lines(check: NotebookNode) -> list[str]:
-    """Every line that a check cell printed: one a comparison, and nothing else."""
-    lines: list[str] = [*"".join(output.get("text", "") for output in check.outputs).splitlines()]
-    assert lines, f"this check printed nothing:\n{check.source}"
-    return lines
-
-
-def with_solutions(notebook: NotebookNode) -> NotebookNode:
-    """A copy whose stubs are replaced by the solution that follows them."""
-    solved, stub = deepcopy(notebook), None
-    for cell in solved.cells:
-        if "exercise" in cell.metadata.get("tags", []):
-            stub = cell
-        elif stub is not None and cell.cell_type == "markdown" and (solution := SOLUTION.search(cell.source)):
-            stub.source, stub = solution[1], None
-    return solved
 
 
 def test_kernels_of_the_tests_see_nothing_of_the_readers_ipython(monkeypatch, request):
@@ -159,102 +127,14 @@ def test_the_stored_exercises_are_unsolved(path):
         assert [line for line in printed_lines(check) if not line.startswith("✗ ")] == []
 
 
-class Run(NamedTuple):
-    """A chapter with its solutions, run in one kernel: its code cells, and the same after all ran once more, in another
-    order; of a cell that failed then, the error is its only output. ``again`` is empty where it was not asked."""
-
-    cells: list[NotebookNode]
-    again: list[NotebookNode]
-
-
-@cache
-def run(path: Path) -> Run:
-    """Run the chapter, and again where it is one of the ``MENDED``; both at once, since starting over takes as long."""
-    solved = with_solutions(chapter(path))
-    client = NotebookClient(
-        solved, timeout=SECONDS_A_CELL, kernel_name="python3", resources={"metadata": {"path": NOTEBOOKS}}
-    )
-    with client.setup_kernel():
-        for i, cell in enumerate(solved.cells):
-            client.execute_cell(cell, i)
-        cells = deepcopy(code_cells(solved))
-        return Run(cells, run_again(client, solved) if path.stem in MENDED else [])
-
-
-def run_again(client: NotebookClient, notebook: NotebookNode) -> list[NotebookNode]:
-    """Run all cells of a notebook once more in this kernel, in a random order that is the same each time."""
-    order = [i for i, cell in enumerate(notebook.cells) if cell.cell_type == "code"]
-    random.Random("any order").shuffle(order)
-    for i in order:
-        try:
-            client.execute_cell(notebook.cells[i], i)
-        except CellExecutionError as error:
-            notebook.cells[i].outputs = [NotebookNode(output_type="error", ename=str(error))]
-    return code_cells(notebook)
-
-
-def differences(first: list[NotebookNode], again: list[NotebookNode]) -> list[str]:
-    """Where running cells again gave an error, another picture, or another line of a check; which, and the cell."""
-    found = []
-    for before, after in zip(first, again, strict=True):
-        tags = before.metadata.get("tags", [])
-        errors = [output.ename for output in after.outputs if output.output_type == "error"]
-        if errors:
-            found.append(f"{errors[0]}\n{before.source}")
-        elif IGNORED not in tags and pictures(before) != pictures(after):
-            found.append(f"another picture:\n{before.source}")
-        elif "check" in tags and printed_lines(before) != printed_lines(after):
-            found.append(f"another verdict:\n{before.source}")
-    return found
-
-
-def pictures(cell: NotebookNode) -> list[str]:
-    """The pictures that a cell shows, as they are stored."""
-    data = [output.get("data", {}) for output in cell.outputs]
-    return [found[kind] for found in data for kind in PICTURES if kind in found]
-
-
-@pytest.mark.timeout(900)
 @each_chapter
-def test_the_solutions_pass_every_check(path):
-    checks = [cell for cell in run(path).cells if "check" in cell.metadata.get("tags", [])]
-    if not checks:
-        pytest.skip("this chapter has no exercises")
-    for check in checks:
-        assert [line for line in printed_lines(check) if not line.startswith("✓ ")] == []
-
-
-@pytest.mark.timeout(900)
-@each_mended
-def test_any_cell_can_be_run_again(path):
-    """In the kernel of the test above, which comes first and pays for it."""
-    cells, again = run(path)
-    assert differences(cells, again) == []
-
-
-def test_what_a_second_run_changes_is_seen():
-    sources = [
-        "from IPython.display import display\nn, k = 1, 1",
-        "display({'image/png': str(n), 'text/plain': ''}, raw=True)\nn = n + 1",
-        "assert k == 1\nk = 2",
-        "print('✓' if n == 2 else '✗')",
-        "display({'image/png': str(n)}, raw=True)",
-    ]
-    cells = [nbformat.v4.new_code_cell(source) for source in sources]
-    cells[3].metadata.tags, cells[4].metadata.tags = ["check"], [IGNORED]
-    notebook = nbformat.v4.new_notebook(cells=cells)
-    client = NotebookClient(notebook, timeout=60, kernel_name="python3")
-    with client.setup_kernel():
-        for i, cell in enumerate(notebook.cells):
-            client.execute_cell(cell, i)
-        first = deepcopy(notebook.cells)
-        notebook.cells[0].source = "pass"  # else the names begin anew, if this one comes first
-        again = run_again(client, notebook)
-    found = differences(first, again)
-    assert [line.splitlines()[0] for line in found if not line.startswith("An error")] == [
-        "another picture:", "another verdict:",
-    ]  # fmt: skip
-    assert ["AssertionError" in line for line in found if line.startswith("An error")] == [True]
+def test_a_solution_reads_only_what_is_there_before_it(path):
+    """`tests/again.py` tries it in a kernel in which all cells were run, those below it too."""
+    there = set(dir(builtins))
+    for cell in code_cells(with_solutions(chapter(path))):
+        names = Cell(cell.source)
+        assert not {"exercise", "check"} & {*tags(cell)} or names.read | names.later <= there | names.names, cell.source
+        there |= names.names
 
 
 @each_mended

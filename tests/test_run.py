@@ -228,6 +228,8 @@ def test_what_a_shell_has_set_for_others_reaches_no_python_of_ours(run, monkeypa
     is_there = f"import os, sys; sys.exit({name!r} in os.environ)"
     monkeypatch.setattr(run, "PYTHON", Path(sys.executable))
     assert run.python("-c", is_there) == 0
+    with run.beside("-c", is_there) as child:
+        assert child.wait() == 0
     run.follow("a step of the installation", [sys.executable, "-c", is_there], time.monotonic())
 
 
@@ -296,18 +298,43 @@ def test_lab_does_not_start_where_no_copies_could_be_made(run, monkeypatch):
     assert len(seen) == 1
 
 
+def types(run, monkeypatch: pytest.MonkeyPatch, said: str, code: int) -> list[tuple[str, ...]]:
+    """Give the copy a Python for what runs beside: it says that and returns the code. Return the list of its calls."""
+    seen, popen = [], run.subprocess.Popen
+    program = f"import sys; print({said!r}); sys.exit({code})"
+
+    def beside(*arguments: str) -> subprocess.Popen:
+        seen.append(arguments)
+        return popen([sys.executable, "-c", program], stdout=subprocess.PIPE, encoding="utf-8")
+
+    monkeypatch.setattr(run, "beside", beside)
+    return seen
+
+
 def test_test_runs_every_check_whatever_failed_before(run, monkeypatch, capsys):
-    seen = calls(run, monkeypatch, 1, 0, -9, 0)
+    beside, seen = types(run, monkeypatch, "a wrong type", 1), calls(run, monkeypatch, 1, 0, -9)
     assert run.test("-k", "tableau")
-    assert [call[1] for call in seen] == ["ruff", "ruff", "pyright", "pytest"]
-    assert [call[-2:] == ("-k", "tableau") for call in seen] == [False, False, False, True]
-    last = capsys.readouterr().out.splitlines()[-1]
-    assert last == "ruff check: FAILED, ruff format: passed, pyright: FAILED, pytest: passed"
+    assert beside == [("-m", "pyright")]
+    assert [call[1] for call in seen] == ["ruff", "ruff", "pytest"]
+    assert [call[-2:] == ("-k", "tableau") for call in seen] == [False, False, True]
+    printed = capsys.readouterr().out.splitlines()
+    assert printed[printed.index("== pyright") + 1] == "a wrong type"
+    assert printed[-1] == "ruff check: FAILED, ruff format: passed, pytest: FAILED, pyright: FAILED"
 
 
-def test_test_passes_when_every_check_does(run, monkeypatch):
-    calls(run, monkeypatch, 0, 0, 0, 0)
-    assert not run.test()
+@pytest.mark.parametrize("code", [0, 1])
+def test_test_passes_when_every_check_does(run, monkeypatch, code):
+    types(run, monkeypatch, "", code)
+    calls(run, monkeypatch, 0, 0, 0)
+    assert run.test() == bool(code)
+
+
+def test_what_runs_beside_says_all_it_has_to_say(run, monkeypatch):
+    monkeypatch.setattr(run, "PYTHON", Path(sys.executable))
+    program = "import sys; print('out'); print('err', file=sys.stderr); sys.exit(3)"
+    with run.beside("-c", program) as child:
+        assert sorted(child.communicate()[0].split()) == ["err", "out"]
+    assert child.returncode == 3
 
 
 def test_figures_are_made_by_name_or_all_until_one_fails(run, monkeypatch):

@@ -1,7 +1,7 @@
 """A real JupyterLab on loopback and a real Chromium, for the tests in this folder. Nothing that is stored is changed.
 
 The lab serves readers' copies of the notebooks from a temporary folder, with its own configuration and the settings of
-`run.py lab`.
+`run.py lab`. Cells that no widget needs show in them what is stored: see `stored.py`.
 Chromium is the one installed: `chromium`, `google-chrome` and the like, or the one that $NODELIB_CHROMIUM names.
 """
 
@@ -22,6 +22,7 @@ from pathlib import Path
 import pytest
 
 from nodelib.workbook.copies import reader_copy
+from tests.browser.stored import shown_as_stored
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
@@ -60,7 +61,7 @@ class Lab:
 
     def add(self, path: Path) -> tuple[int, int]:
         """Put a reader's copy of the notebook into the served folder; return its code cells, and those empty."""
-        copy = reader_copy(json.loads(path.read_text(encoding="utf-8")))
+        copy = reader_copy(shown_as_stored(path))
         (self.folder / path.name).write_text(json.dumps(copy), encoding="utf-8")
         code = ["".join(cell["source"]).strip() for cell in copy["cells"] if cell["cell_type"] == "code"]
         return len(code), code.count("")

@@ -15,9 +15,10 @@ import nbformat
 import numpy as np
 import pytest
 
+from tests.browser.stored import WIDGET_VIEW
+
 HERE = Path(__file__).resolve().parent
 CHAPTERS = sorted((HERE.parents[1] / "notebooks").glob("0*.ipynb"))
-WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 STRICT = bool(os.environ.get("NODELIB_STRICT_TIMING"))
 SETTLE, PRESSES = (100, 12) if STRICT else (1000, 4)  # ms, 95th percentile, of how many timed key presses a slider
 PATIENCE, QUIET = 3000, 150  # ms

@@ -2,9 +2,15 @@
 
 import io
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from contextlib import redirect_stdout
+from copy import copy
+from functools import wraps
+from types import FunctionType
 from typing import Any
+
+import numpy as np
+import torch
 
 from nodelib.workbook.check import Exercise, Exercises
 from nodelib.workbook.values import numbers
@@ -25,18 +31,66 @@ def line(exercise: Exercise, answer: Any) -> str:
 def graded(exercise: Exercise, right_forms: Iterable[Any], wrong_answers: Sequence[Any]) -> None:
     """Every right form passes, every wrong answer fails, and one given as ``(answer, sentence)`` gets its sentence.
 
-    So does each mistake that the exercise names. Of a value nothing is said from which it could be copied.
+    So does each mistake that the exercise names. Of a value nothing is said from which it could be copied. What the
+    exercise's own functions give is computed once; the line of the first right form must be the same without that.
     """
+    right_forms, fresh, exercise = list(right_forms), exercise, remembering(exercise)
+    assert line(fresh, right_forms[0]) == line(exercise, right_forms[0])
     for answer in right_forms:
         assert line(exercise, answer).startswith("✓"), f"a right answer fails: {line(exercise, answer)}"
     assert len(wrong_answers) >= FEWEST, f"{exercise.name}: {len(wrong_answers)} wrong answers, {FEWEST} are needed"
-    known = [(wrong, sentence) for sentence, wrong in exercise.mistakes]
+    known = [(wrong, sentence) for sentence, wrong in fresh.mistakes]
     for given in (*wrong_answers, *known):
         answer, sentence = given if isinstance(given, tuple) and isinstance(given[-1], str) else (given, "")
         said = line(exercise, answer)
         assert said.startswith("✗"), f"{exercise.name}: a wrong answer passes: {answer!r}, {sentence!r}"
         assert sentence in said, f"{exercise.name}: expected {sentence!r} in {said!r}"
         assert not tells(exercise, said), f"{exercise.name}: the value is told in {said!r}"
+
+
+def remembering(exercise: Exercise) -> Exercise:
+    """A copy whose arguments are made once, and whose reference and mistakes keep what they gave on these."""
+    if exercise.inputs is None:
+        return exercise
+    other, cases = copy(exercise), exercise.arguments()
+    other.arguments = lambda: cases  # type: ignore[method-assign]
+    other.right = remembered(exercise.right)
+    if isinstance(quick := getattr(exercise, "quick", None), FunctionType):  # takes the reference's place
+        other.quick = other.right if quick is exercise.right else remembered(quick)  # type: ignore[attr-defined]
+    if type(exercise).judge is Exercise.judge:  # else a mistake may be one that gives something else each time
+        other.mistakes = tuple((said, remembered(f) if callable(f) else f) for said, f in exercise.mistakes)
+    return other
+
+
+def remembered(function: Callable[..., Any]) -> Callable[..., Any]:
+    """``function``, computed once for arguments of the same values, where these are plain numbers and functions."""
+    known: dict[Hashable, tuple[Any, Any]] = {}
+
+    @wraps(function)
+    def once(*args: Any) -> Any:
+        try:
+            key = values(args)
+        except TypeError:
+            return function(*args)
+        if key not in known:
+            known[key] = args, function(*args)  # with args, so that no other function gets the id of one in there
+        return known[key][1]
+
+    return once
+
+
+def values(x: Any) -> Hashable:
+    """What two arguments share where they are the same. Raises TypeError for kinds that are none of the usual ones."""
+    if isinstance(x, list | tuple):
+        return type(x), *map(values, x)
+    if isinstance(x, np.ndarray | np.generic) or (isinstance(x, torch.Tensor) and not x.requires_grad):
+        array = np.asarray(x)
+        return type(x), array.shape, array.dtype.str, array.tobytes()
+    if isinstance(x, FunctionType):
+        return id(x)
+    if x is None or isinstance(x, bool | int | float | complex | str):
+        return type(x), x
+    raise TypeError(f"no values of {type(x).__name__}")
 
 
 def tells(exercise: Exercise, said: str) -> bool:

@@ -34,8 +34,3 @@ def test_the_picture_has_a_panel_each(pains):
         assert len(ax.lines) >= len(pain.curves)
         assert ax.get_xlabel()
         assert ax.get_ylabel()
-
-
-def test_the_table_is_the_same_twice(pains):
-    """It stands in the stored notebook."""
-    assert repr(gallery.table(pains)) == repr(gallery.table(gallery.all_pains()))
