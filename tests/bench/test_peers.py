@@ -214,6 +214,16 @@ def test_the_table_says_who_is_ahead_and_who_is_missing():
     assert "Not installed: torchode." in table.conditions(record)
 
 
+def test_compiled_solves_are_held_against_diffrax():
+    record = made_up(diffrax=(0.05, 0.04, 0.06))
+    assert table.beside_diffrax(record) == ""  # where nothing was compiled
+    rows = record["workloads"][0]["rows"]
+    rows.append(rows[0] | {"solver": "torch dopri5, compiled", "ratio": [0.1, 0.1, 0.1]})
+    assert table.beside_diffrax(record).endswith("as long as diffrax: 2.0 in work.")
+    assert table.table(record).header[3] == "compiled"
+    assert "1.10 to 1.10 times ours" in table.fairness(record)  # the peers' alone
+
+
 def test_the_readme_is_written_between_its_marks_and_nowhere_else(tmp_path):
     path = tmp_path / "README.md"
     path.write_text(f"before\n\n{table.BEGIN}\nold\n{table.END}\n\nafter\n", encoding="utf-8")

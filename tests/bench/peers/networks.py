@@ -3,7 +3,7 @@
 import copy
 import warnings
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 from importlib import import_module
 from typing import Any
 
@@ -16,12 +16,14 @@ from tests.bench import flows, latent, odenet
 from tests.bench.peers.measure import Outcome, Run
 
 Solver = Callable[..., Any]
-SAME = {True: 1.5, False: 1.0}  # ours at 1.5 times torchdiffeq's tolerance, which means the same
+SAME = {"nodelib": 1.5, "compiled": 1.5, "torchdiffeq": 1.0}  # shares of a tolerance that mean the same
 
 
 def solver_of(side: str, way: str) -> Solver:
-    """``side`` is "nodelib" or "torchdiffeq"; ``way`` "backprop", "checkpoint" or "adjoint"."""
+    """``side`` is "nodelib", "compiled" or "torchdiffeq"; ``way`` "backprop", "checkpoint" or "adjoint"."""
     name = {"backprop": "odeint", "checkpoint": "odeint_checkpoint", "adjoint": "odeint_adjoint"}[way]
+    if side == "compiled":
+        return partial(getattr(torch_ode, name), options={"compile": True})
     return getattr(torch_ode if side == "nodelib" else import_module(side), name)
 
 
@@ -52,7 +54,7 @@ def forward(field: Any, start: Any, t: Tensor, solver: Solver, **settings: Any) 
 
 def odenet_iteration(side: str, way: str, batch: int) -> Run:
     """An iteration of chapter 3's ODE-Net; its training goes on, so that there is no fixed gradient to compare."""
-    return quiet(odenet.Iteration(solver_of(side, way), SAME[side == "nodelib"] * odenet.TOL, batch))
+    return quiet(odenet.Iteration(solver_of(side, way), SAME[side] * odenet.TOL, batch))
 
 
 def odenet_forward(side: str, batch: int, tol: float, dtype: torch.dtype = torch.float32) -> Run:
@@ -75,7 +77,7 @@ def cnf_forward(side: str, batch: int, tol: float, dtype: torch.dtype = torch.fl
 
 def cnf_iteration(side: str, way: str, batch: int) -> Run:
     """An iteration of it; the outcome has the gradient."""
-    whole = flows.Iteration(flows.network(0, batch), solver_of(side, way), SAME[side == "nodelib"] * flows.TOL, batch)
+    whole = flows.Iteration(flows.network(0, batch), solver_of(side, way), SAME[side] * flows.TOL, batch)
     return quiet(whole, lambda: _gradient(whole.params))
 
 
@@ -89,7 +91,7 @@ def latent_forward(side: str, n: int, share: float, dtype: torch.dtype = torch.f
 
 def latent_iteration(side: str, way: str, n: int) -> Run:
     """The decoder's solve and its gradient, by states and parameters, which is the outcome."""
-    whole = latent.Solve(*_decoder(n), solver_of(side, way), SAME[side == "nodelib"])
+    whole = latent.Solve(*_decoder(n), solver_of(side, way), SAME[side])
     found: list[Tensor] = []
 
     def run() -> int:

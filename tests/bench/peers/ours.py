@@ -1,6 +1,5 @@
 """This library's solvers on the workloads: the numpy twin, and the torch twin eager and, where it can be, compiled."""
 
-import importlib.util
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -13,7 +12,7 @@ from tests.bench.peers.measure import Outcome, Run
 from tests.bench.peers.workloads import PROBLEMS, DemoTask
 from tests.bench.solvers import Demo
 
-COMPILED = importlib.util.find_spec("nodelib.torch_ode.compiled") is not None  # the option "compile" exists
+COMPILED = True  # whether there are rows of compiled solves, which take minutes to build
 LOOSER = 1.5  # the peers' estimate of dopri5's error is 2/3 of Dormand and Prince's, which is ours
 
 

@@ -11,6 +11,7 @@ from tests.bench.peers.workloads import PROBLEMS, DemoTask, end_of
 TOLERANCES = (1e-3, 1e-6, 1e-9)  # of the small problems; at the first, three bodies are off by all of their orbit
 TOL = 1e-5  # of ode_demo, relative; the absolute one is a tenth of it
 LOOSER = ours.LOOSER
+TUPLES = ("CNF",)  # whose states are tuples, for which nothing is compiled
 
 
 class Workload(NamedTuple):
@@ -129,6 +130,8 @@ def network_iteration(
         for way in ours.WAYS:
             mine = f"torch {way}"
             found.append(Case(mine, "nodelib", partial(make, "nodelib", way), mine, LOOSER * tol))
+            if ours.COMPILED and way == "checkpoint" and name not in TUPLES:
+                found.append(Case(f"{mine}, compiled", "nodelib", partial(make, "compiled", way), mine, LOOSER * tol))
             if way != "checkpoint":
                 found.append(Case(f"torchdiffeq {way}", "torchdiffeq", partial(make, "torchdiffeq", way), mine, tol))
         return found
