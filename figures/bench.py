@@ -10,7 +10,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
@@ -40,7 +39,8 @@ def where(record: dict[str, Any]) -> Figure:
     is compiled."""
     shown = lines(record)
     with book():
-        fig, ax = plt.subplots(figsize=(9, 0.34 * len(shown) + 1.3))
+        fig = Figure((9, 0.34 * len(shown) + 1.3))
+        ax = fig.subplots()
         ax.axvline(1, color=INK, linewidth=1)
         seen: set[str] = set()
         for i, line in enumerate(shown):
@@ -88,7 +88,8 @@ def precision(record: dict[str, Any]) -> Figure:
     """Error against evaluations and against time: lower left is better."""
     problems = list(dict.fromkeys(curve["problem"] for curve in record["precision"]))
     with book():
-        fig, axes = plt.subplots(2, len(problems), figsize=(11, 6), sharey="col", squeeze=False)
+        fig = Figure((11, 6))
+        axes = fig.subplots(2, len(problems), sharey="col", squeeze=False)
         named: dict[str, Any] = {}
         for column, problem in zip(axes.T, problems, strict=True):
             for curve in record["precision"]:
@@ -138,7 +139,8 @@ def growth(record: dict[str, Any]) -> Figure:
         "torchdiffeq adjoint": {"color": RED, "linestyle": ":", "marker": "o"},
     }
     with book():
-        fig, axes = plt.subplots(2, len(record["growth"]), figsize=(10, 5.6), sharex="col", squeeze=False)
+        fig = Figure((10, 5.6))
+        axes = fig.subplots(2, len(record["growth"]), sharex="col", squeeze=False)
         for column, each in zip(axes.T, record["growth"], strict=True):
             for name, row in each["rows"].items():
                 column[0].plot(each["sizes"], [b / 1e6 for b in row["bytes"]], label=name, markersize=4, **looks[name])
