@@ -1,16 +1,5 @@
 """What can be compiled, and for what: a first look at the arguments of a solve with the option compile.
 
-Where the loop is compiled and where a step of it, ``LARGE``, was measured: what either takes of the eager solve's time.
-A tanh network 2-64-2 in batches, float32, bosh3, rtol 1e-4, processor time of one thread of a shared AVX-512 CPU with
-torch 2.13, medians of runs in turn.
-
-| entries of the state | 512 | 4,096 | 65,536 |
-|---|---|---|---|
-| forward, loop / step | 0.42 / 0.82 | 0.57 / 0.91 | 0.77 / 0.89 |
-| iteration by checkpoints, loop / step | 0.29 / 0.50 | 0.48 / 0.63 | 0.90 / 0.91 |
-
-The loop has room for 64 states, which a step does without; the ODE-Net, 2,304 entries an image, was measured by steps.
-
 The numpy twin has no such file.
 """
 
@@ -33,7 +22,18 @@ from nodelib.torch_ode.problem import Problem, prepare
 from nodelib.torch_ode.programs import Compiled, Stay, counters_between, integers_of, missing, parts_of
 from nodelib.torch_ode.steps import grid_points
 
-LARGE = 32768  # entries of a state above which a step is compiled, and not the loop
+# Entries of a state above which a step is compiled, and not the loop, which has room for 64 states. What either takes of
+# the eager solve's time, for a tanh network 2-width-2 in batches (float32, bosh3, rtol 1e-4, processor time of one
+# thread, shared AVX-512 CPU, torch 2.13; medians of runs in turn; loop / step, – where it was not tried):
+#
+#     entries                   40        512         4,096       16,384       32,768       65,536
+#     forward, width 16      0.43 / –       –       0.55 / –    0.67 / 0.86  0.74 / 0.87   – / 0.96
+#     forward, width 64         –      0.42 / 0.82  0.57 / 0.91      –            –       0.77 / 0.89
+#     forward, width 256     0.38 / –       –       0.71 / –    0.99 / 1.04  1.10 / 0.91     – / 0.82
+#     iteration, width 16    0.28 / –       –       0.49 / –    0.90 / 0.67  1.13 / 0.86   – / 0.75
+#     iteration, width 64       –      0.29 / 0.50  0.48 / 0.63      –            –       0.90 / 0.91
+#     iteration, width 256   0.27 / –       –       0.62 / –    0.78 / 0.80  0.85 / 0.84     – / 0.73
+LARGE = 16_384
 SIZES = 2  # batch sizes that have programs of their own; a third one makes one for all others
 TAKEN = {"compile", "first_step", "min_step", "max_step", "max_num_steps", "step_size", "controller"}
 

@@ -153,8 +153,8 @@ def conditions(record: dict[str, Any]) -> str:
     absent = f" Not installed: {', '.join(missing)}." if missing else ""
     where = f"{made['device']}, {record['cores'].rpartition(', ')[2]}, {made['date']}; {there}.{absent}"
     return (
-        f"{where} Median of the ratios of processor times, 10th to 90th percentile in brackets; in bold where the peer "
-        "is ahead."
+        f"{where} Median of the ratios of processor times, 10th to 90th percentile in brackets; in bold where they "
+        "lie below 1."
     )
 
 
