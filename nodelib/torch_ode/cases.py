@@ -22,8 +22,8 @@ from nodelib.torch_ode.problem import Problem, prepare
 from nodelib.torch_ode.programs import Compiled, Stay, counters_between, integers_of, missing, parts_of
 from nodelib.torch_ode.steps import grid_points
 
-# Entries of a state above which a step is compiled, and not the loop, which has room for 64 states. What either takes of
-# the eager solve's time, for a tanh network 2-width-2 in batches (float32, bosh3, rtol 1e-4, processor time of one
+# Entries of a state above which a step is compiled, and not the loop, which has room for 64 states. What either takes
+# of the eager solve's time, for a tanh network 2-width-2 in batches (float32, bosh3, rtol 1e-4, processor time of one
 # thread, shared AVX-512 CPU, torch 2.13; medians of runs in turn; loop / step, – where it was not tried):
 #
 #     entries                   40        512         4,096       16,384       32,768       65,536
