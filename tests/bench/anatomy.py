@@ -2,7 +2,7 @@
 
 One attempted step of dopri5 on torchdiffeq's ode_demo network (2-50-2, single precision) is taken apart, for several
 batches. Its whole cost is the slope of a solve's cost in its number of steps, between ``FEW`` and ``MANY`` of equal
-length, so that what a solve costs once is left out. Its pieces are timed alone, as the solver calls them:
+length, so that what a solve costs once is left out. Its pieces are timed alone, as the solver calls them, and as often:
 
     evaluations   six of func, bare
     around func   counting them, the shape and the copy into the buffer of slopes
@@ -58,6 +58,17 @@ def per_call(calls: dict[str, Call], seconds: float = SECONDS) -> dict[str, floa
     return {name: median(found[1:]) for name, found in times.items()}
 
 
+def repeated(call: Call, times: int) -> Call:
+    """The call, so often, without a gradient."""
+
+    def run() -> None:
+        with torch.no_grad():
+            for _ in range(times):
+                call()
+
+    return run
+
+
 def case(batch: int) -> tuple[Demo, Tensor]:
     """The network and a batch of states."""
     func = Demo()
@@ -103,15 +114,7 @@ def pieces(func: Demo, y0: Tensor) -> dict[str, Call]:
         scale = torch.add(atol, torch.maximum(size, y.abs()), alpha=LOOSE)
         problem.norm(stages.error().div_(scale))
 
-    def silent(call: Call) -> Call:
-        def run() -> None:
-            with torch.no_grad():
-                call()
-
-        return run
-
-    named = {"evaluations": evaluations, "around func": around, "stages": sums, "error": error}
-    return {name: silent(call) for name, call in named.items()}
+    return {"evaluations": evaluations, "around func": around, "stages": sums, "error": error}
 
 
 class Decay(torch.nn.Module):
@@ -125,8 +128,9 @@ def step(batch: int, compiled: bool = True, seconds: float = SECONDS) -> dict[st
     """Seconds of one attempted step: eager, by pieces; torchdiffeq's; compiled where it is possible."""
     func, y0 = case(batch)
     ours, theirs = torch_ode.odeint, torchdiffeq.odeint
-    calls = pieces(func, y0)
+    calls: dict[str, Call] = {}
     for steps in (FEW, MANY):
+        calls |= {f"{name} {steps}": repeated(call, steps) for name, call in pieces(func, y0).items()}
         calls[f"ours {steps}"] = solve(ours, func, y0, steps)
         calls[f"torchdiffeq {steps}"] = solve(theirs, func, y0, steps)
         if compiled:
@@ -138,7 +142,7 @@ def step(batch: int, compiled: bool = True, seconds: float = SECONDS) -> dict[st
         return (found[f"{name} {MANY}"] - found[f"{name} {FEW}"]) / (MANY - FEW)
 
     whole = {"ours": slope("ours"), "torchdiffeq": slope("torchdiffeq")}
-    parts = {name: found[name] for name in PIECES[:-1]}
+    parts = {name: slope(name) for name in PIECES[:-1]}
     parts["control"] = max(0.0, whole["ours"] - sum(parts.values()))
     row = {"batch": batch, "entries": y0.numel(), "step": whole, "pieces": parts}
     row["once"] = {name: found[f"{name} {FEW}"] - FEW * whole[name] for name in whole}
