@@ -35,6 +35,7 @@ from nodelib.torch_ode.steps import grid_points
 #     iteration, width 256   0.27 / –       –       0.62 / –    0.78 / 0.80  0.85 / 0.84     – / 0.73
 LARGE = 16_384
 SIZES = 2  # batch sizes that have programs of their own; a third one makes one for all others
+LENGTHS = 4  # numbers of output times that have programs; with a further one a solve stays as it is
 TAKEN = {"compile", "first_step", "min_step", "max_step", "max_num_steps", "step_size", "controller"}
 
 
@@ -209,13 +210,17 @@ def put_back(buffers: list[tuple[Tensor, int, Tensor]]) -> bool:
     return changed != []
 
 
-def made(compiled: Compiled, problem: Problem, asked: Request, bound: Any) -> Case:
-    """The case of a checked problem; ``bound``: as ``unwatched``."""
+def made(compiled: Compiled, problem: Problem, asked: Request, bound: Any) -> Case | str:
+    """The case of a checked problem, or why there is none; ``bound``: as ``unwatched``."""
     y0, options, method, times, form = problem.y0, problem.options, problem.method, problem.times, problem.form
     grid = [] if method.adaptive else [s for s, _ in grid_points(problem)]
     inner, whole = len(times) > 2, y0.device.type == "cpu" and y0.numel() <= LARGE
     kept = Kept(inner or asked.dense or asked.taped, asked.dense or (inner and grid != times))
     batch, *shape = form.shapes[0] or (0,)
+    if whole and inner:
+        compiled.lengths.add(len(times))
+        if len(compiled.lengths) > LENGTHS:
+            return "the number of output times keeps changing, and each would have a program: give equally many"
     sizes = compiled.sizes.setdefault(tuple(shape), [])
     if batch not in sizes and len(sizes) < SIZES:
         sizes.append(batch)

@@ -135,7 +135,8 @@ class Compiled:
     """All programs of one func, and what is known of it.
 
     programs: by what they are made for.  known: by the arguments, what a first look at them found, or why they stay
-    eager.  sizes: the batch sizes that programs were made for, by the shape of a row.  read: whether func uses its
+    eager.  sizes: the batch sizes that programs were made for, by the shape of a row.  lengths: the numbers of output
+    times that there were.  read: whether func uses its
     counters.
     """
 
@@ -143,6 +144,7 @@ class Compiled:
         self.programs: dict[Any, Program] = {}
         self.known: dict[Any, Any] = {}
         self.sizes: dict[Any, list[int]] = {}
+        self.lengths: set[int] = set()
         self.said: set[str] = set()
         self.counters: list[Counter] = []
         self.read = False

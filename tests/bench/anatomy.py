@@ -8,11 +8,11 @@ length, so that what a solve costs once is left out. Its pieces are timed alone,
     around func   counting them, the shape and the copy into the buffer of slopes
     stages        the sums y + h Σ a_ij k_j, and their times
     error         the estimate, its norm over the tolerance, and its way to Python
-    control       what is left: the next step's size, the log, Python
+    control       what is left: the next step's size, the log, Python; and, where states are large, memory
 
 torchdiffeq and the compiled path are divided into evaluations and the rest; the compiled one's rest is a solve with a
 func that costs next to nothing. Times are of the processor, in one thread. Also counted: the operations that a step
-hands to torch, each of which is a launch at least on a GPU. Leaves figures/records/step_anatomy.json;
+hands to torch. Leaves figures/records/step_anatomy.json;
 `figures/step_anatomy.py` draws it.
 """
 

@@ -41,7 +41,7 @@ def test_a_class_is_its_seats():
     row = {"start": 2.0, "cpu": SESSION / 100, "longest": 3.0, "peak": 900_000_000, "drags": drags}
     record = {"chapters": {"01_a": row, "00_b": {**row, "drags": [], "peak": 1}}, "lab": {"memory": 100_000_000}}
     assert a_picture(row) == (40.0, 50.0)
-    assert "| 30 | 32 | 0.3 | 6 | 2 MB/s |" in classes_table(record).splitlines()
+    assert "| 30 | 32 | 0.3 | 3 | 6 | 2 MB/s |" in classes_table(record).splitlines()
     assert chapters_table(record).splitlines()[2:] == [
         "| 0 | 2 | 54 | 3 | 0 | – | – |",
         "| 1 | 2 | 54 | 3 | 900 | 40 | 50 |",

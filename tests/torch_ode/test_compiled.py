@@ -451,6 +451,19 @@ def test_a_number_that_changes_at_each_call_is_given_up_in_the_end():
     assert sum("left aside" in each for each in said) == 1
 
 
+@torch.no_grad()
+def test_numbers_of_output_times_that_keep_changing_are_given_up():
+    func = Moody()
+    for n in (3, 4, 5, 6, 3):
+        same(*both_cheap(func, start(), torch.linspace(0, 0.4, n, dtype=F64)))
+    made = len(programs.compiled_of(func).programs)
+    t = torch.linspace(0, 0.4, 7, dtype=F64)
+    with pytest.warns(UserWarning, match="the number of output times keeps changing"):
+        fast = solve(func, start(), t, method="euler", options={"step_size": 0.1, **COMPILE})
+    assert torch.equal(fast.y, solve(func, start(), t, method="euler", options={"step_size": 0.1}).y)
+    assert len(programs.compiled_of(func).programs) == made == 4
+
+
 def test_a_tensor_that_comes_to_need_a_gradient():
     func, y0, settings = Moody(), start(), {"method": "euler", "options": {"step_size": 0.1, **COMPILE}}
     quiet(odeint, func, y0, ENDS, **settings)

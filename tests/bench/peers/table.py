@@ -10,13 +10,12 @@ from typing import Any, NamedTuple
 from nodelib.workbook.table import Table
 
 BEGIN, END = "<!-- bench: figures/bench.py writes what follows -->", "<!-- bench: end -->"
+MARKS = {"torchode": " ¹"}  # held against another row of ours
 COLUMNS = ("torchdiffeq", "torchode", "torchdyn", "diffrax")
 SAME = ("RK45", "dopri5", "Dopri5", "backprop", "adjoint", "checkpoint", "Adjoint")  # of like methods and gradients
 WHY = {
     "diffrax": "it compiles the whole solve, with f inside, which takes {compiling} first",
-    "SciPy LSODA": "a multistep method, in Fortran",
-    "SciPy DOP853": "a method of order 8",
-    "torchode": "its time does not grow with the outputs, as that of `per_sample` does",
+    "torchode": "held against our `per_sample`, whose time grows with the outputs as torchode's does not",
 }
 
 
@@ -62,7 +61,7 @@ def told(row: dict[str, Any] | None) -> str:
 def table(record: dict[str, Any]) -> Table:
     """A row a line: time and evaluations of ours, then how many times as long each other takes."""
     columns = ["compiled", *COLUMNS, "scipy"]
-    header = ["", "eager, ms", "NFE", "compiled", *COLUMNS, "SciPy RK45"]
+    header = ["", "eager, ms", "NFE", "compiled", *(f"{name}{MARKS.get(name, '')}" for name in COLUMNS), "SciPy RK45"]
     rows = []
     for line in lines(record):
         found = dict(cells(record, line))
@@ -81,6 +80,8 @@ def milliseconds(x: float) -> str:
 def title(line: Line) -> str:
     """The workload, with the gradient where it has several, and a tolerance as it is written."""
     way, name = line.mine.partition(" ")[2], re.sub(r"1e-0(\d)$", r"rtol 1e-\1", line.workload)
+    if line.mine.startswith("numpy"):
+        return f"{name}, numpy"
     return name if way == "dopri5" else f"{name}, {way}"
 
 
@@ -96,26 +97,41 @@ def own(record: dict[str, Any], line: Line) -> dict[str, Any]:
 
 
 def ahead(record: dict[str, Any]) -> str:
-    """A sentence for each peer that is ahead somewhere, its 90th percentile below 1: where, by how much, and why."""
+    """A sentence for each peer of the table that is ahead somewhere, its 90th percentile below 1: where, by how much,
+    and why."""
     found: dict[str, list[dict[str, Any]]] = {}
-    for row in peers(record):
-        found.setdefault(row["package"] if row["package"] in COLUMNS else row["solver"], []).append(row)
+    for line in lines(record):
+        for column, row in cells(record, line):
+            if column != "compiled" and row["status"] == "measured":
+                found.setdefault(column if column in COLUMNS else row["solver"], []).append(row)
     sentences = []
     for name, rows in found.items():
         won = [row["ratio"][0] for row in rows if row["ratio"][2] < 1]
         if won:
             first = [row["first_s"] for row in rows]
-            why = WHY.get(name, "").format(compiling=f"{min(first):.0f} to {max(first):.0f} s")
-            span = f"{min(won):.2g}" if len(won) == 1 else f"{min(won):.2g} to {max(won):.2g}"
+            why = WHY.get(name, "").format(compiling=f"{min(first):.1f} to {max(first):.0f} s")
             reason = f": {why}" if why else ""
-            sentences.append(f"{name} in {len(won)} of its {len(rows)} rows, in {span} of our time{reason}")
+            sentences.append(f"{name} in {len(won)} of its {len(rows)} rows, in {span(won)} of our time{reason}")
     return f"Ahead of ours, eager: {'; '.join(sentences)}." if sentences else "No peer is ahead of ours."
 
 
-def peers(record: dict[str, Any]) -> list[dict[str, Any]]:
-    """All rows of peers that were measured."""
-    rows = (row for each in record["workloads"] for row in each["rows"])
-    return [row for row in rows if row["package"] != "nodelib" and row["status"] == "measured"]
+def span(numbers: list[float]) -> str:
+    """The smallest and the largest, in two digits."""
+    low, high = (f"{x:.2g}" for x in (min(numbers), max(numbers)))
+    return low if low == high else f"{low} to {high}"
+
+
+def others(record: dict[str, Any]) -> str:
+    """How long methods of other kinds take, by medians of times: of order 8 beside our dopri8, LSODA beside dopri5."""
+    beside = {"SciPy DOP853": "numpy dopri8", "diffrax Dopri8": "numpy dopri8", "SciPy LSODA": "numpy dopri5"}
+    found: dict[str, list[float]] = {}
+    for each in record["workloads"]:
+        by_name = {row["solver"]: row for row in each["rows"] if row["status"] == "measured"}
+        for name, mine in beside.items():
+            if name in by_name and mine in by_name:
+                found.setdefault(name, []).append(by_name[name]["cpu_ms"] / by_name[mine]["cpu_ms"])
+    told = [f"{name} takes {span(ratios)} of our {beside[name].split()[1]}'s time" for name, ratios in found.items()]
+    return f"Other methods, in the figure: {'; '.join(told)}." if told else ""
 
 
 def fairness(record: dict[str, Any]) -> str:
@@ -154,7 +170,7 @@ def conditions(record: dict[str, Any]) -> str:
     where = f"{made['device']}, {record['cores'].rpartition(', ')[2]}, {made['date']}; {there}.{absent}"
     return (
         f"{where} Median of the ratios of processor times, 10th to 90th percentile in brackets; in bold where they "
-        "lie below 1."
+        "lie below 1. – is not measured, or not possible. ¹ Against our `per_sample`, not against the time in its line."
     )
 
 
@@ -163,7 +179,7 @@ def markdown(record: dict[str, Any]) -> str:
     made = table(record)
     rows = ["| " + " | ".join(map(str, row)) + " |" for row in (made.header, *made.rows)]
     rows.insert(1, "|" + "---|" * len(made.header))
-    texts = (conditions(record), ahead(record), beside_diffrax(record), fairness(record))
+    texts = (conditions(record), ahead(record), others(record), beside_diffrax(record), fairness(record))
     return "\n\n".join(["\n".join(rows), *(fill(text, 120, break_on_hyphens=False) for text in texts if text)])
 
 
