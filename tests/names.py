@@ -145,7 +145,9 @@ def free(*nodes: ast.AST) -> set[str]:
     inside = [inner for node in nodes for inner in ast.walk(node)]
     names = [inner for inner in inside if isinstance(inner, ast.Name)]
     own = {name.id for name in names if isinstance(name.ctx, ast.Store)}.union(*map(arguments, nodes))
-    own |= {inner.name for inner in inside if isinstance(inner, ast.FunctionDef | ast.ClassDef)}
+    for inner in inside:
+        if isinstance(inner, ast.FunctionDef | ast.ClassDef | ast.ExceptHandler) and inner.name:
+            own.add(inner.name)
     return {name.id for name in names} - own
 
 

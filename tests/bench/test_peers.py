@@ -205,7 +205,7 @@ def made_up(**ratios: tuple[float, float, float]) -> dict[str, Any]:
 def test_the_table_says_who_is_ahead_and_who_is_missing():
     record = made_up(torchdiffeq=(2.0, 1.5, 2.5), diffrax=(0.05, 0.04, 0.06), torchdyn=(0.9, 0.8, 1.1))
     made = table.table(record)
-    assert made.header == ("", "eager, ms", "NFE", "torchdiffeq", "torchode", "torchdyn", "diffrax")
+    assert made.header == ("", "eager, ms", "NFE", "torchdiffeq", "torchode ¹", "torchdyn", "diffrax")
     peers = ("2 (1.5–2.5)", "not installed", "0.9 (0.8–1.1)", "**0.05** (0.04–0.06)")
     assert made.rows == [("work", "12.3", "100", *peers)]
     assert "diffrax in 1 of its 1 rows, in 0.05 of our time" in table.ahead(record)
