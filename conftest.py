@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parent
 READERS = ("PYTHONSTARTUP", "VIRTUAL_ENV", "MPLBACKEND")
 LONGEST = ("tests/browser/", "notebooks/")  # files that take minutes
 
-# Read when torch is imported. Four workers and their kernels share the cores, and threads that wait for each other
+# Read when torch is imported. Three workers and their kernels share the cores, and threads that wait for each other
 # take several times longer.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 

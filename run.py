@@ -55,7 +55,7 @@ MISLEADING = {
 CHECKS = {
     "ruff check": ["ruff", "check", "--quiet"],
     "ruff format": ["ruff", "format", "--check", "--quiet"],
-    "pytest": ["pytest", "--nbval", "--numprocesses=4", "--dist=loadfile", "--no-loadscope-reorder"],
+    "pytest": ["pytest", "--nbval", "--numprocesses=3", "--dist=loadfile", "--no-loadscope-reorder"],
     "pyright": ["pyright"],
 }
 
