@@ -18,7 +18,7 @@ from torch import Tensor
 from nodelib.common.arguments import METHODS, adjoint_settings, check_adjoint, default_tolerances
 from nodelib.common.controller import next_first_step
 from nodelib.common.solution import SolverError, on_the_way_back
-from nodelib.torch_ode.compiled import left_aside
+from nodelib.torch_ode.compiling.compiled import left_aside
 from nodelib.torch_ode.each import refuse_each
 from nodelib.torch_ode.forms import Form, ParamForm, check_params
 from nodelib.torch_ode.inputs import as_params, as_times, check_state

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from nodelib.torch_ode.adjoint import first_order_only, vjp
-from nodelib.torch_ode.compiled import compiled_checkpoint
+from nodelib.torch_ode.compiling.compiled import compiled_checkpoint
 from nodelib.torch_ode.each import refuse_each
 from nodelib.torch_ode.forms import Form
 from nodelib.torch_ode.inputs import as_params, as_times, check_state

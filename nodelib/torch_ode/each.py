@@ -32,7 +32,7 @@ from nodelib.common.solution import (
     StepSizeUnderflow,
 )
 from nodelib.common.tableaus import Tableau
-from nodelib.torch_ode.compiled import left_aside
+from nodelib.torch_ode.compiling.compiled import left_aside
 from nodelib.torch_ode.inputs import as_times, check_state
 from nodelib.torch_ode.modes import numbers_of
 from nodelib.torch_ode.problem import finite

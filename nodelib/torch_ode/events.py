@@ -30,7 +30,7 @@ from nodelib.common.events import (
     rtol_in_time,
     settings_of_second_solve,
 )
-from nodelib.torch_ode.compiled import asked_for, left_aside
+from nodelib.torch_ode.compiling.compiled import asked_for, left_aside
 from nodelib.torch_ode.each import refuse_each
 from nodelib.torch_ode.forms import Form
 from nodelib.torch_ode.inputs import as_times

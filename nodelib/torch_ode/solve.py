@@ -15,7 +15,7 @@ from torch import Tensor
 from nodelib.common import scipy_solvers
 from nodelib.common.arguments import warn
 from nodelib.common.solution import GraphNeeded, NonFiniteState, Solution, Stats
-from nodelib.torch_ode.compiled import compiled_solve
+from nodelib.torch_ode.compiling.compiled import compiled_solve
 from nodelib.torch_ode.each import per_sample, solve_each
 from nodelib.torch_ode.forms import Form
 from nodelib.torch_ode.modes import entrance

@@ -16,7 +16,8 @@ from torch import nn
 
 from nodelib import numpy_ode
 from nodelib.common.solution import AnotherFunction, MaxStepsReached, NonFiniteState, StepSizeUnderflow
-from nodelib.torch_ode import building, cases, odeint, odeint_adjoint, odeint_checkpoint, odeint_event, programs, solve
+from nodelib.torch_ode import odeint, odeint_adjoint, odeint_checkpoint, odeint_event, solve
+from nodelib.torch_ode.compiling import building, cases, programs
 
 F64 = torch.float64
 COMPILE = {"compile": True}

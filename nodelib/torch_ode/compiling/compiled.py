@@ -17,12 +17,12 @@ import torch
 from torch import Tensor
 
 from nodelib.common.solution import Solution, Stats, Step
-from nodelib.torch_ode import loops
-from nodelib.torch_ode.cases import Case, Request, case_of
-from nodelib.torch_ode.loops import CAPACITY, F64
+from nodelib.torch_ode.compiling import loops
+from nodelib.torch_ode.compiling.cases import Case, Request, case_of
+from nodelib.torch_ode.compiling.loops import CAPACITY, F64
+from nodelib.torch_ode.compiling.programs import Changed, Compiled, Stay, compiled_of, mark_batch
 from nodelib.torch_ode.modules import module_of
 from nodelib.torch_ode.problem import prepare
-from nodelib.torch_ode.programs import Changed, Compiled, Stay, compiled_of, mark_batch
 from nodelib.torch_ode.steps import Segment, why
 
 
@@ -77,7 +77,7 @@ def trained(func: Any) -> dict[str, Tensor]:
 
 def attempted(request: Request) -> "Found | None":
     """What the programs found; None after the sentence that says why there are none."""
-    from nodelib.torch_ode.compiled_gradients import differentiable  # imports this module
+    from nodelib.torch_ode.compiling.compiled_gradients import differentiable  # imports this module
 
     compiled = compiled_of(request.func)
     try:

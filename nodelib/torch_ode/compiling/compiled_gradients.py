@@ -12,12 +12,12 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from nodelib.torch_ode.adjoint import first_order_only
-from nodelib.torch_ode.cases import Case, Request
-from nodelib.torch_ode.compiled import Found, run
+from nodelib.torch_ode.compiling.cases import Case, Request
+from nodelib.torch_ode.compiling.compiled import Found, run
+from nodelib.torch_ode.compiling.loops_back import loop_back, shares, step_back
+from nodelib.torch_ode.compiling.programs import Compiled, Stay, mark_batch
 from nodelib.torch_ode.look import Look
-from nodelib.torch_ode.loops_back import loop_back, shares, step_back
 from nodelib.torch_ode.modes import eager, hidden, without_autocast
-from nodelib.torch_ode.programs import Compiled, Stay, mark_batch
 
 
 def differentiable(compiled: Compiled, case: Case, request: Request) -> Found:

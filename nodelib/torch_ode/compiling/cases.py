@@ -12,14 +12,14 @@ import torch
 from torch import Tensor, nn
 
 from nodelib.common.arguments import MAX_NUM_STEPS, Method
+from nodelib.torch_ode.compiling.loops import CAPACITY, F64, Kept, Rows, rows_of
+from nodelib.torch_ode.compiling.programs import Compiled, Stay, counters_between, integers_of, missing, parts_of
 from nodelib.torch_ode.forms import Form
 from nodelib.torch_ode.inputs import as_times
 from nodelib.torch_ode.look import Look
-from nodelib.torch_ode.loops import CAPACITY, F64, Kept, Rows, rows_of
 from nodelib.torch_ode.modes import Cast, transformed
 from nodelib.torch_ode.modules import CALLBACKS, modes_of, module_of
 from nodelib.torch_ode.problem import Problem, prepare
-from nodelib.torch_ode.programs import Compiled, Stay, counters_between, integers_of, missing, parts_of
 from nodelib.torch_ode.steps import grid_points
 
 # Entries of a state above which a step is compiled, and not the loop, which has room for 64 states. What either takes

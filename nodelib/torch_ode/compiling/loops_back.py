@@ -12,7 +12,7 @@ from torch import Tensor
 from torch._higher_order_ops.while_loop import while_loop
 from torch.func import vjp
 
-from nodelib.torch_ode.loops import Rows, places, rk_step, row
+from nodelib.torch_ode.compiling.loops import Rows, places, rk_step, row
 
 
 def shares(rows: Rows, t: Tensor, g: Tensor, n: Tensor, spans: Tensor, slopes: bool) -> tuple[Tensor, ...]:

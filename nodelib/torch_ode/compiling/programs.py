@@ -83,7 +83,10 @@ class Program:
         self.compiles += 1
         if BACKEND != "inductor":
             return torch._dynamo.lookup_backend(BACKEND)(graph, inputs)
-        from nodelib.torch_ode.building import build_settings, quiet  # with torch's builder, which takes its time
+        from nodelib.torch_ode.compiling.building import (
+            build_settings,
+            quiet,
+        )  # with torch's builder, which takes its time
 
         with quiet():
             from torch._inductor.compile_fx import compile_fx
