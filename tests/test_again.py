@@ -1,9 +1,9 @@
 """What `tests/again.py` adds to nbval finds what is amiss in a notebook, and nothing in one that is right."""
 
-import re
 import subprocess
 import sys
 from pathlib import Path
+from xml.etree import ElementTree
 
 from nbformat import write
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
@@ -42,23 +42,29 @@ ONCE = exercise(
 RIGHT = [cell(FIRST), *exercise("def double(x):\n    return 2 * x", "display({'image/png': 'a'}, raw=True)")]
 
 
-def outcome(folder: Path, **notebooks: list) -> tuple[dict[str, list[str]], str]:
-    """Which items failed of each notebook, run with nbval under the root conftest; and what pytest said."""
+def outcome(folder: Path, **notebooks: list) -> dict[str, dict[str, str]]:
+    """For each notebook, run with nbval under the root conftest: what each of its items said, "" where it passed."""
     for name, cells in notebooks.items():
         (folder / name).mkdir()
         write(new_notebook(cells=cells), folder / name / f"{MENDED[0]}.ipynb")
     command = [sys.executable, "-m", "pytest", "-p", "conftest", "-p", "no:cacheprovider", "-p", "no:xdist", "--nbval"]
-    command += ["-c", str(ROOT / "pyproject.toml"), "--rootdir", str(folder), "-rA", str(folder)]
-    said = subprocess.run(command, cwd=ROOT, capture_output=True, encoding="utf-8", timeout=240).stdout
-    return {name: re.findall(rf"^FAILED \S*/{name}/\S*?::(.*?)(?: - |$)", said, re.M) for name in notebooks}, said
+    command += ["-c", str(ROOT / "pyproject.toml"), "--rootdir", str(folder), f"--junitxml={folder}/report.xml"]
+    subprocess.run([*command, str(folder)], cwd=ROOT, capture_output=True, timeout=240)
+    said: dict[str, dict[str, str]] = {name: {} for name in notebooks}
+    for item in ElementTree.parse(folder / "report.xml").iter("testcase"):
+        said[item.attrib["classname"].split(".")[0]][item.attrib["name"]] = item.findtext("failure", "")
+    return said
 
 
 def test_what_is_amiss_in_a_second_run_and_in_a_solution_is_found(tmp_path):
-    failed, said = outcome(tmp_path, wrong=WRONG, unsolved=UNSOLVED, once=ONCE, right=RIGHT)
+    said = outcome(tmp_path, wrong=WRONG, unsolved=UNSOLVED, once=ONCE, right=RIGHT)
+    failed = {name: [item for item, why in items.items() if why] for name, items in said.items()}
     solved, again = "the solutions pass every check", "any cell can be run again"
     assert failed == {"wrong": [again], "unsolved": [solved, again], "once": [again], "right": []}
-    assert said.count("another picture:") == 2  # one in `wrong`, where the ignored cell has none, and one in `once`
-    assert "another verdict:" in said
-    assert "AssertionError" in said
-    assert "✗ it" in said
-    assert said.count(f"/right/{MENDED[0]}.ipynb::") == len(RIGHT) - 1 + 2
+    assert said["wrong"][again].count("another picture:") == 1  # the cell that is ignored has none
+    assert said["wrong"][again].count("another verdict:") == 1
+    assert "AssertionError" in said["wrong"][again]
+    assert said["once"][again].startswith("another picture:")
+    assert said["unsolved"][solved].startswith("✗ it")
+    assert "assert double(3)" in said["unsolved"][solved]
+    assert [*said["right"]] == [*(f"Cell {i}" for i in range(len(RIGHT) - 1)), solved, again]
