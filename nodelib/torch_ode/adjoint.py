@@ -18,7 +18,7 @@ from torch import Tensor
 from nodelib.common.arguments import METHODS, adjoint_settings, check_adjoint, default_tolerances
 from nodelib.common.controller import next_first_step
 from nodelib.common.solution import SolverError, on_the_way_back
-from nodelib.torch_ode.compiling.compiled import left_aside
+from nodelib.torch_ode.compiling.compiled import asked_for, left_aside
 from nodelib.torch_ode.each import refuse_each
 from nodelib.torch_ode.forms import Form, ParamForm, check_params
 from nodelib.torch_ode.inputs import as_params, as_times, check_state
@@ -81,7 +81,13 @@ def odeint_adjoint(
     check_state(y0)
     if not torch.is_grad_enabled():
         return odeint(func, y0, t, **forward)
-    left_aside(func, options, "the adjoint's own solve is not compiled; odeint_checkpoint is")
+    if asked_for(options):
+        from nodelib.torch_ode.compiling.compiled_adjoint import Back, compiled_adjoint  # imports this module
+
+        if (y := compiled_adjoint(func, y0, t, params, forward, Back(*backward))) is not None:
+            return y
+    else:
+        left_aside(func, backward[0]["options"], "adjoint_options asks for it, and options does not")
     form = Form(y0)
     y = _Adjoint.apply(func, form, forward, backward, form.flatten(y0), as_times(t), *params)
     return form.unflatten(y) if form.is_tuple else y

@@ -4,15 +4,15 @@ The numpy twin has no such file.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import inf
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from nodelib.common.arguments import MAX_NUM_STEPS, Method
-from nodelib.torch_ode.compiling.loops import CAPACITY, F64, Kept, Rows, rows_of
+from nodelib.common.arguments import MAX_NUM_STEPS, Method, grid_of
+from nodelib.torch_ode.compiling.loops import CAPACITY, F64, Kept, Norm, Rows, rms, rows_of
 from nodelib.torch_ode.compiling.programs import Compiled, Stay, counters_between, integers_of, missing, parts_of
 from nodelib.torch_ode.forms import Form
 from nodelib.torch_ode.inputs import as_times
@@ -20,7 +20,6 @@ from nodelib.torch_ode.look import Look
 from nodelib.torch_ode.modes import Cast, transformed
 from nodelib.torch_ode.modules import CALLBACKS, modes_of, module_of
 from nodelib.torch_ode.problem import Problem, prepare
-from nodelib.torch_ode.steps import grid_points
 
 # Entries of a state above which a step is compiled, and not the loop, which has room for 64 states. What either takes
 # of the eager solve's time, for a tanh network 2-width-2 in batches (float32, bosh3, rtol 1e-4, processor time of one
@@ -41,7 +40,8 @@ TAKEN = {"compile", "first_step", "min_step", "max_step", "max_num_steps", "step
 
 class Request(NamedTuple):
     """What was asked for. ``params``: the tensors whose gradients are wanted, by their names in func; ``strict``: a
-    tensor that func uses and that requires a gradient must be among them."""
+    tensor that func uses and that requires a gradient must be among them; ``tape``: the gradient is that of the steps
+    as they were taken, which are kept for it."""
 
     func: Callable
     y0: Any
@@ -53,11 +53,17 @@ class Request(NamedTuple):
     dense: bool
     params: Mapping[str, Tensor]
     strict: bool
+    tape: bool = True
 
     @property
-    def taped(self) -> bool:
+    def followed(self) -> bool:
         """Is a gradient wanted?"""
         return torch.is_grad_enabled() and (bool(self.params) or self.y0.requires_grad)
+
+
+def itself(func: Callable, params: Any) -> Callable:
+    """What a solve integrates, unless its ``Case`` says otherwise."""
+    return func
 
 
 @dataclass(eq=False)
@@ -68,8 +74,9 @@ class Case:
     whole:   is the loop compiled, or a step of it?
     t:       the output times, float64; ``inner``: more than the two ends.
     limits:  t_end, rtol, atol, min_step, max_step; ``limit``: of attempts; first_step: 0 where none is given.
-    numbers: those that a loop begins with.
     pieces:  of the grid of fixed steps, each entry's times with their number of steps; ``grid``: all of it.
+    flow:    (func, params) -> what is integrated; ``norm``: of its error ratios; ``names``: of its loop and its step.
+    backs:   the cases of the adjoint's solves from each output time to the one before, by its settings.
     """
 
     key: tuple
@@ -87,12 +94,20 @@ class Case:
     pieces: list[tuple[Tensor, Tensor, int]]
     dense: bool
     form: Form
-    numbers: Tensor
+    flow: Callable[[Callable, Any], Callable] = itself
+    norm: Norm = rms
+    names: tuple[str, str] = ("the solve", "a step")
+    backs: dict[Any, list["Case"]] = field(default_factory=dict)
 
     @property
     def inner(self) -> bool:
         """Are there outputs between the ends?"""
         return len(self.times) > 2
+
+    @property
+    def what(self) -> str:
+        """What its program is called."""
+        return self.names[not self.whole]
 
 
 def case_of(compiled: Compiled, asked: Request) -> Case:
@@ -100,13 +115,24 @@ def case_of(compiled: Compiled, asked: Request) -> Case:
     y0, t = asked.y0, asked.t if isinstance(asked.t, Tensor) else as_times(asked.t)
     if reason := unfit_tensors(asked.func, y0, t):
         raise Stay(reason)
-    settings = (asked.method, asked.rtol, asked.atol, *asked.options.items(), asked.dense, asked.strict, *asked.params)
+    settings = (asked.method, asked.rtol, asked.atol, *asked.options.items(), asked.dense, asked.strict, asked.tape)
     graph, bound = torch.is_grad_enabled(), unwatched(asked.func)
     try:
-        key = (*t.tolist(), t.ndim, y0.shape, y0.dtype, y0.device, graph, y0.requires_grad, bound, *settings)
+        key = (
+            *t.tolist(),
+            t.ndim,
+            y0.shape,
+            y0.dtype,
+            y0.device,
+            graph,
+            y0.requires_grad,
+            bound,
+            *settings,
+            *asked.params,
+        )
         case = compiled.known.get(key)
     except TypeError:  # something that is no number, or not flat
-        raise Stay(unfit_options(asked)) from None
+        raise Stay(unfit_options(asked.rtol, asked.atol, asked.options)) from None
     if case is None:
         if len(compiled.known) > 1000:
             compiled.known.clear()
@@ -141,19 +167,24 @@ def unfit_tensors(func: Any, y0: Any, t: Tensor) -> str:
     return missing(y0.device.type)
 
 
-def unfit_options(asked: Request) -> str:
+def unfit_options(rtol: Any, atol: Any, options: Mapping) -> str:
     """Why a solve with these settings stays as it is, if so."""
-    if others := sorted(set(asked.options) - TAKEN):
+    if others := sorted(set(options) - TAKEN):
         return f"option {others[0]!r} is not compiled"
-    if asked.options.get("controller", "I") != "I":
+    if options.get("controller", "I") != "I":
         return "the PI controller is not compiled"
-    numbers = all(x is None or isinstance(x, int | float) for x in (asked.rtol, asked.atol))
+    numbers = all(x is None or isinstance(x, int | float) for x in (rtol, atol))
     return "" if numbers else "tolerances for each entry of y are not compiled"
+
+
+def unfit_method(method: Method) -> str:
+    """Why a solve by this method stays as it is, if so."""
+    return "" if method.kind == "rk" else f"{method.name} is no Runge-Kutta method"
 
 
 def first_look(compiled: Compiled, asked: Request) -> Case | str:
     """The case of arguments that are new, or why there is none; raises what ``solve`` raises for bad ones."""
-    func, taped, module = asked.func, asked.taped, module_of(asked.func)
+    func, followed, module = asked.func, asked.followed, module_of(asked.func)
     if module is not None and any(modes_of(module)):  # raised, not remembered: func.eval() may come
         raise Stay("func has layers in training mode that are another function at each evaluation")
     before, hidden, buffers = integers_of(func), [], buffers_of(module)
@@ -167,7 +198,7 @@ def first_look(compiled: Compiled, asked: Request) -> Case | str:
             seen.first(f, y)
 
     settings = (asked.method, asked.rtol, asked.atol, asked.options)
-    problem = prepare(func, asked.y0, asked.t, *settings, look=look if taped else None)
+    problem = prepare(func, asked.y0, asked.t, *settings, look=look if followed else None)
     changed = put_back(buffers)
     if not compiled.counters:
         compiled.counters = counters_between(before, integers_of(func))
@@ -177,12 +208,10 @@ def first_look(compiled: Compiled, asked: Request) -> Case | str:
         return f"func changes {'a buffer' if changed else 'and uses a counter'} at each evaluation"
     if len(problem.times) == 1:
         return ""
-    if hidden or (problem.graph and not taped):
+    if hidden or (problem.graph and not followed):
         return "func uses a tensor that requires a gradient and is not among its parameters"
-    if reason := unfit_options(asked):
+    if reason := unfit_options(asked.rtol, asked.atol, asked.options) or unfit_method(problem.method):
         return reason
-    if problem.method.kind != "rk":
-        return f"{problem.method.name} is no Runge-Kutta method"
     if any(hasattr(func, name) for name in CALLBACKS):
         return "func has callbacks"
     return made(compiled, problem, asked, unwatched(func))
@@ -213,9 +242,9 @@ def put_back(buffers: list[tuple[Tensor, int, Tensor]]) -> bool:
 def made(compiled: Compiled, problem: Problem, asked: Request, bound: Any) -> Case | str:
     """The case of a checked problem, or why there is none; ``bound``: as ``unwatched``."""
     y0, options, method, times, form = problem.y0, problem.options, problem.method, problem.times, problem.form
-    grid = [] if method.adaptive else [s for s, _ in grid_points(problem)]
-    inner, whole = len(times) > 2, y0.device.type == "cpu" and y0.numel() <= LARGE
-    kept = Kept(inner or asked.dense or asked.taped, asked.dense or (inner and grid != times))
+    inner, whole, grid = len(times) > 2, as_loop(y0.device, y0.numel()), grid_in(times, method, options)
+    taped = asked.followed and asked.tape
+    kept = Kept(inner or asked.dense or taped, asked.dense or (inner and grid != times))
     batch, *shape = form.shapes[0] or (0,)
     if whole and inner:
         compiled.lengths.add(len(times))
@@ -227,8 +256,37 @@ def made(compiled: Compiled, problem: Problem, asked: Request, bound: Any) -> Ca
     any_batch = batch not in sizes and batch > 1
     outputs = len(times) if inner and whole else 2
     key = ("any" if any_batch else batch, *shape, y0.dtype, str(y0.device), method.name, kept, whole, outputs, bound)
-    limits = [times[-1], problem.rtol, problem.atol, options.get("min_step", 0.0), options.get("max_step", inf)]
-    limit, h = options.get("max_num_steps", MAX_NUM_STEPS), options.get("first_step", 0.0)
+    tols = (problem.rtol, problem.atol)
+    return assembled(key, any_batch, method, kept, whole, times, grid, tols, options, y0.device, asked.dense, form)
+
+
+def as_loop(device: torch.device, entries: int) -> bool:
+    """Is the loop compiled for a state of so many entries, or a step of it?"""
+    return device.type == "cpu" and entries <= LARGE
+
+
+def grid_in(times: list[float], method: Method, options: Mapping) -> list[float]:
+    """The ends of fixed steps."""
+    if method.adaptive:
+        return []
+    return [*grid_of(times, options["step_size"]), times[-1]] if "step_size" in options else times
+
+
+def assembled(
+    key: tuple,
+    any_batch: bool,
+    method: Method,
+    kept: Kept,
+    whole: bool,
+    times: list[float],
+    grid: list[float],
+    tols: tuple[float, float],
+    options: Mapping,
+    device: torch.device,
+    dense: bool,
+    form: Form,
+) -> Case:
+    """The case with these settings, that have been checked."""
     return Case(
         key,
         any_batch,
@@ -237,15 +295,14 @@ def made(compiled: Compiled, problem: Problem, asked: Request, bound: Any) -> Ca
         kept,
         whole,
         times,
-        torch.tensor(times, dtype=F64, device=y0.device),
-        limits,
-        limit,
-        h,
+        torch.tensor(times, dtype=F64, device=device),
+        [times[-1], *tols, options.get("min_step", 0.0), options.get("max_step", inf)],
+        options.get("max_num_steps", MAX_NUM_STEPS),
+        options.get("first_step", 0.0),
         grid,
-        pieces_of(grid, CAPACITY if whole else 1, y0.device),
-        asked.dense,
+        pieces_of(grid, CAPACITY if whole else 1, device),
+        dense,
         form,
-        torch.tensor([times[0], h, *limits, min(CAPACITY, limit)], dtype=F64, device=y0.device),
     )
 
 

@@ -60,13 +60,19 @@ def compiled_checkpoint(
     """The states of ``odeint_checkpoint`` by compiled programs; None as ``compiled_solve``."""
     if not asked_for(options):
         return None
+    if (named := named_among(func, options, params)) is None:
+        return None
+    found = attempted(Request(func, y0, t, method, rtol, atol, options, False, named, strict=False))
+    return found and found.ys
+
+
+def named_among(func: Callable, options: Any, params: tuple[Tensor, ...]) -> dict[str, Tensor] | None:
+    """The params by their names in func; None after a sentence where one has none."""
     names = {id(p): name for name, p in trained(func).items()}
     if any(id(p) not in names for p in params):
         left_aside(func, options, "adjoint_params has a tensor that is no parameter of func")
         return None
-    named = {names[id(p)]: p for p in params}
-    found = attempted(Request(func, y0, t, method, rtol, atol, options, False, named, strict=False))
-    return found and found.ys
+    return {names[id(p)]: p for p in params}
 
 
 def trained(func: Any) -> dict[str, Tensor]:
@@ -75,19 +81,20 @@ def trained(func: Any) -> dict[str, Tensor]:
     return {} if module is None else {name: p for name, p in module.named_parameters() if p.requires_grad}
 
 
-def attempted(request: Request) -> "Found | None":
-    """What the programs found; None after the sentence that says why there are none."""
-    from nodelib.torch_ode.compiling.compiled_gradients import differentiable  # imports this module
-
+def attempted(request: Request, differentiable: Callable[..., "Found"] | None = None) -> "Found | None":
+    """What the programs found; None after the sentence that says why there are none. ``differentiable``: (compiled,
+    case, request) -> what they found, with a gradient; by default that of the steps as they were taken."""
+    if differentiable is None:
+        from nodelib.torch_ode.compiling.compiled_gradients import differentiable  # imports this module
     compiled = compiled_of(request.func)
     try:
         case = case_of(compiled, request)
-        if request.taped:
+        if request.followed:
             return differentiable(compiled, case, request)
         return run(compiled, case, request.func, request.y0)
     except Changed:
         compiled.known.clear()
-        return attempted(request)
+        return attempted(request, differentiable)
     except Stay as reason:
         if str(reason):
             compiled.say(str(reason))
@@ -109,10 +116,15 @@ class Piece(NamedTuple):
 
 @dataclass
 class Found:
-    """What a solve by programs found, and the pieces that it kept."""
+    """What a solve by programs found, and the pieces that it kept.
+
+    f1: f(t[-1], y[-1]) where it is known.  look: is shown the first slope.
+    """
 
     case: Case
     ys: Tensor
+    f1: Tensor | None = None
+    look: Callable[[Tensor], None] | None = None
     log: list[Step] = field(default_factory=list)
     nfe: int = 0
     pieces: list[Piece] = field(default_factory=list)
@@ -156,9 +168,8 @@ def run(compiled: Compiled, case: Case, func: Callable, y0: Tensor) -> Found:
     """Solve by the programs of the case; raises ``Stay``."""
     before, programs, y = compiled.counts(), compiled.compiles(), y0.detach().contiguous()
     found = Found(case, y.new_empty(len(case.times), *y.shape))
-    solver = (adaptive_entries if case.whole else adaptive_steps) if case.method.adaptive else fixed_entries
     try:
-        y1 = solver(compiled, case, func, y, found)
+        y1 = entered(compiled, case, func, (), y, found)
     except Stay:
         compiled.count(before, 0)
         raise
@@ -172,28 +183,38 @@ def run(compiled: Compiled, case: Case, func: Callable, y0: Tensor) -> Found:
     return found
 
 
-def adaptive_entries(compiled: Compiled, case: Case, func: Callable, y: Tensor, found: Found) -> Tensor:
-    """The steps of an embedded pair by its loop, entered again while some are left; returns the last state."""
-    rows, kept, (t_end, *_), t, h = case.rows, case.kept, case.limits, case.times[0], case.first_step
+def entered(compiled: Compiled, case: Case, func: Callable, params: Any, y: Tensor, found: Found) -> Tensor:
+    """Take all steps by the programs of the case, params being those of its flow; returns the last state."""
+    solver = (adaptive_entries if case.whole else adaptive_steps) if case.method.adaptive else fixed_entries
+    return solver(compiled, case, func, params, y, found)
 
-    def loop(func, numbers, y, k0, *outputs):
-        told, y, k0, n, *buffers = loops.adaptive_loop(func, rows, kept, numbers, y, k0)
+
+def adaptive_entries(compiled: Compiled, case: Case, func: Callable, params: Any, y: Tensor, found: Found) -> Tensor:
+    """The steps of an embedded pair by its loop, entered again while some are left; returns the last state."""
+    rows, norm, kept, flow = case.rows, case.norm, case.kept, case.flow
+    (t_end, *_), t, h = case.limits, case.times[0], case.first_step
+
+    def loop(func, params, numbers, y, k0, *outputs):
+        told, y, k0, n, *buffers = loops.adaptive_loop(flow(func, params), rows, norm, kept, numbers, y, k0)
         return told, y, k0, n, *with_outputs(case, outputs, n, buffers)
 
-    program = compiled.program((case.key, "there"), loop, "the solve", y.device.type)
-    shown, found.nfe, numbers = compiled.shown(func), 1 + (h == 0), case.numbers
-    k0 = func(y.new_tensor(t), y).clone() if h else torch.empty_like(y)
+    program = compiled.program((case.key, "there"), loop, case.what, y.device.type)
+    shown, k0, found.nfe, first = compiled.shown(func), torch.empty_like(y), 1 + (h == 0), True
     while t != t_end:
-        if found.log:
-            numbers = torch.tensor([t, h, *case.limits, min(CAPACITY, case.limit - len(found.log))], dtype=F64)
+        room = 0 if first and found.look else min(CAPACITY, case.limit - len(found.log))
+        numbers = torch.tensor([t, h, *case.limits, room, first], dtype=F64)
         if case.any_batch:
             mark_batch((y, 0), (k0, 0), (found.ys, 1))
         outputs = (case.t, found.ys) if case.inner else ()
-        told, y, k0, n, *buffers = program(shown, numbers, y, k0, *outputs)
+        told, y, k0, n, *buffers = program(shown, params, numbers, y, k0, *outputs)
         t0, (t, h, *read) = t, told.tolist()
-        found.take(read, t == t_end, y, func)
+        found.take(read, t == t_end, y, flow(func, params))
+        if first and found.look:
+            found.look(k0)
         keep_all(case, found, n, buffers, t0, t)
+        first = False
     found.nfe += (len(rows.b) - rows.fsal) * len(found.log)
+    found.f1 = k0
     return y
 
 
@@ -205,62 +226,68 @@ def with_outputs(case: Case, outputs: Any, n: Tensor, buffers: list[Tensor]) -> 
     return [*buffers, loops.interpolate(case.rows, t, ys, n, spans, states, slopes[0] if slopes else None)]
 
 
-def adaptive_steps(compiled: Compiled, case: Case, func: Callable, y: Tensor, found: Found) -> Tensor:
+def adaptive_steps(compiled: Compiled, case: Case, func: Callable, params: Any, y: Tensor, found: Found) -> Tensor:
     """The steps of an embedded pair, each by a program, which a GPU is asked about once; returns the last state."""
-    rows, kept, (t_end, *_), t, h = case.rows, case.kept, case.limits, case.times[0], case.first_step
+    rows, norm, kept, flow = case.rows, case.norm, case.kept, case.flow
+    (t_end, *_), t, h, f = case.limits, case.times[0], case.first_step, case.flow(func, params)
 
-    def step(func, numbers, y, k0):
-        return loops.adaptive_step(func, rows, kept, numbers, y, k0)
+    def step(func, params, numbers, y, k0):
+        return loops.adaptive_step(flow(func, params), rows, norm, kept, numbers, y, k0)
 
-    program = compiled.program((case.key, "there"), step, "a step", y.device.type)
-    shown, found.nfe, k0 = compiled.shown(func), 1 + (h == 0), func(y.new_tensor(t), y).clone()
-    numbers = case.numbers[:-1].clone()
+    program = compiled.program((case.key, "there"), step, case.what, y.device.type)
+    shown, found.nfe, k0 = compiled.shown(func), 1 + (h == 0), f(y.new_tensor(t), y).clone()
+    numbers = torch.tensor([t, h, *case.limits], dtype=F64, device=y.device)
+    if found.look:
+        found.look(k0)
     if not h:
         now, _, end, *tolerances = numbers[:5]
-        numbers[1] = loops.select_first_step(func, rows, y, k0, now, end, tolerances)
+        numbers[1] = loops.select_first_step(f, rows, norm, y, k0, now, end, tolerances)
     while t != t_end:
         if case.any_batch:
             mark_batch((y, 0), (k0, 0))
-        told, y1, k0, numbers, spans, *slopes = program(shown, numbers, y, k0)
+        told, y1, k0, numbers, spans, *slopes = program(shown, params, numbers, y, k0)
         t0, (t, _, *read) = t, told.tolist()
-        found.take(read, t == t_end, y, func)
+        found.take(read, t == t_end, y, f)
         if found.log[-1].accepted:
             keep_one(case, found, y, y1, spans, slopes, t0, t)
         y = y1
     found.nfe += (len(rows.b) - rows.fsal) * len(found.log)
+    found.f1 = k0
     return y
 
 
-def fixed_entries(compiled: Compiled, case: Case, func: Callable, y: Tensor, found: Found) -> Tensor:
+def fixed_entries(compiled: Compiled, case: Case, func: Callable, params: Any, y: Tensor, found: Found) -> Tensor:
     """The steps from each time of the grid to the next, by the loop or each by a program; returns the last state."""
-    rows, kept, grid, at = case.rows, case.kept, case.grid, 0
+    rows, kept, flow, grid, at = case.rows, case.kept, case.flow, case.grid, 0
 
-    def loop(func, times, n, y, *outputs):
-        y, n, *buffers = loops.fixed_loop(func, rows, kept, times, n, y)
+    def loop(func, params, times, n, y, *outputs):
+        y, n, *buffers = loops.fixed_loop(flow(func, params), rows, kept, times, n, y)
         return y, n, *with_outputs(case, outputs, n, buffers)
 
-    def step(func, times, y):
-        return loops.fixed_step(func, rows, kept, times, y)
+    def step(func, params, times, y):
+        return loops.fixed_step(flow(func, params), rows, kept, times, y)
 
-    function, what = (loop, "the solve") if case.whole else (step, "a step")
-    program, shown = compiled.program((case.key, "there"), function, what, y.device.type), compiled.shown(func)
+    function = loop if case.whole else step
+    program, shown = compiled.program((case.key, "there"), function, case.what, y.device.type), compiled.shown(func)
+    if found.look:
+        found.look(flow(func, params)(y.new_tensor(case.times[0]), y))
     for times, n, steps in case.pieces:
         t, t1 = grid[at], grid[at + steps]
         if case.any_batch:
             mark_batch((y, 0), (found.ys, 1))
         if case.whole:
             outputs = (case.t, found.ys) if case.inner else ()
-            y, n, *buffers = program(shown, times, n, y, *outputs)
+            y, n, *buffers = program(shown, params, times, n, y, *outputs)
             keep_all(case, found, n, buffers, t, t1)
         else:
-            y1, spans, *slopes = program(shown, times, y)
+            y1, spans, *slopes = program(shown, params, times, y)
             keep_one(case, found, y, y1, spans, slopes, t, t1)
             y = y1
         at += steps
     if not bool(torch.isfinite(y).all()):
         raise Stay
     found.log = [Step(t, t1 - t, float("nan"), True) for t, t1 in pairwise(grid)]
-    found.nfe = len(rows.b) * len(found.log)
+    found.nfe = len(rows.b) * len(found.log) + (found.look is not None)
     return y
 
 

@@ -19,11 +19,13 @@ from nodelib.torch_ode.compiling.programs import Compiled, Stay, mark_batch
 from nodelib.torch_ode.look import Look
 from nodelib.torch_ode.modes import eager, hidden, without_autocast
 
+NO_MODULE = "func is no Module, so that a program cannot be handed its parameters: pass the Module itself"
+
 
 def differentiable(compiled: Compiled, case: Case, request: Request) -> Found:
     """What the programs found, its states with a gradient in y0 and the parameters; raises ``Stay``."""
     if request.params and not isinstance(request.func, nn.Module):
-        raise Stay("func is no Module, so that a program cannot be handed its parameters: pass the Module itself")
+        raise Stay(NO_MODULE)
     found: list[Found] = []
     ys = _Compiled.apply(compiled, case, request, found, request.y0, *request.params.values())
     found[0].ys = ys  # type: ignore[assignment]

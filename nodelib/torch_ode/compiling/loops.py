@@ -21,6 +21,7 @@ from nodelib.common.tableaus import Tableau
 CAPACITY = 64  # attempts in one entry: more rows cost time in each attempt, fewer an entry more often
 EPS = torch.finfo(torch.float64).eps
 F64 = torch.float64
+Norm = Callable[[Tensor], Tensor]  # of error ratios
 
 
 class Rows(NamedTuple):
@@ -75,10 +76,12 @@ def rms(x: Tensor) -> Tensor:
     return torch.linalg.vector_norm(x).double() / x.numel() ** 0.5
 
 
-def error_ratio(rows: Rows, y: Tensor, y1: Tensor, k: list[Tensor], h: Tensor, rtol: Tensor, atol: Tensor) -> Tensor:
-    """The RMS of the step's error estimate over the tolerance."""
+def error_ratio(
+    rows: Rows, norm: Norm, y: Tensor, y1: Tensor, k: list[Tensor], h: Tensor, rtol: Tensor, atol: Tensor
+) -> Tensor:
+    """The norm of the step's error estimate over the tolerance."""
     scale = atol.to(y.dtype) + rtol.to(y.dtype) * torch.maximum(y.abs(), y1.abs())
-    return h.abs() * rms(weighted(rows.b_err, k) / scale)
+    return h.abs() * norm(weighted(rows.b_err, k) / scale)
 
 
 def step_factor(ratio: Tensor, order: int) -> Tensor:
@@ -87,18 +90,20 @@ def step_factor(ratio: Tensor, order: int) -> Tensor:
     return torch.where(ratio < torch.inf, wish, SHRINK)
 
 
-def select_first_step(func: Callable, rows: Rows, y: Tensor, f: Tensor, t: Tensor, t_end: Tensor, tol: Any) -> Tensor:
+def select_first_step(
+    func: Callable, rows: Rows, norm: Norm, y: Tensor, f: Tensor, t: Tensor, t_end: Tensor, tol: Any
+) -> Tensor:
     """The first step's size, from one evaluation more. HNW II.4, as in ``steps.py``."""
     rtol, atol = (x.to(y.dtype) for x in tol)
     scale = atol + rtol * y.abs()
-    d0, d1 = rms(y / scale), rms(f / scale)
+    d0, d1 = norm(y / scale), norm(f / scale)
     h0 = torch.where((d0 < 1e-5) | (d1 < 1e-5), 1e-6, (0.01 * d0 / d1).clamp_min(TINY))
     span = (t_end - t).abs()
     h0 = torch.minimum(h0, span)
     signed = h0 * torch.sign(t_end - t)
     trial = torch.where(h0 < span, t + signed, t_end)
     f1 = func(trial.to(y.dtype), y + signed.to(y.dtype) * f)
-    d2 = rms((f1 - f) / scale) / h0
+    d2 = norm((f1 - f) / scale) / h0
     most = torch.maximum(d1, d2)
     return torch.where(
         most <= 1e-15, (h0 * 1e-3).clamp_min(1e-6), torch.minimum(100 * h0, (0.01 / most) ** (1 / rows.order))
@@ -162,7 +167,9 @@ class Attempt(NamedTuple):
         return torch.where(ok, self.t1, t), torch.where(ok, self.y1, y), torch.where(ok, self.k0, k0)
 
 
-def attempt(func: Callable, rows: Rows, t: Tensor, h: Tensor, y: Tensor, k0: Tensor, limits: Any) -> Attempt:
+def attempt(
+    func: Callable, rows: Rows, norm: Norm, t: Tensor, h: Tensor, y: Tensor, k0: Tensor, limits: Any
+) -> Attempt:
     """One step of an embedded pair; ``limits`` are t_end, rtol, atol, min_step and max_step. HNW II.4."""
     t_end, rtol, atol, shortest, longest = limits
     whole = torch.minimum(torch.maximum(h.abs(), shortest), longest)
@@ -170,7 +177,7 @@ def attempt(func: Callable, rows: Rows, t: Tensor, h: Tensor, y: Tensor, k0: Ten
     t1 = torch.where(clipped, t_end, t + whole * torch.sign(t_end - t))
     h = t1 - t
     y1, k = rk_step(func, rows, y, k0, t, t1)
-    ratio = error_ratio(rows, y, y1, k, h, rtol, atol)
+    ratio = error_ratio(rows, norm, y, y1, k, h, rtol, atol)
     accepted = (ratio <= 1) | (whole <= shortest)
     last = k[-1] if rows.fsal else func(t1.to(y.dtype), y1)
     next_h = h * step_factor(ratio, rows.order)
@@ -182,33 +189,39 @@ def told(now: list[Tensor], y: Tensor, log: Tensor) -> Tensor:
     return torch.cat([torch.stack([x.double() for x in (*now, torch.isfinite(y).all())]), log.flatten()])
 
 
-def adaptive_loop(func: Callable, rows: Rows, kept: Kept, numbers: Tensor, y: Tensor, k0: Tensor) -> Any:
+def adaptive_loop(func: Callable, rows: Rows, norm: Norm, kept: Kept, numbers: Tensor, y: Tensor, k0: Tensor) -> Any:
     """Up to CAPACITY attempts of an embedded pair: (told, y, k0, n accepted, *buffers of what is kept).
 
-    numbers: t, h, t_end, rtol, atol, min_step, max_step, and how many attempts there is room for; where h is 0, f(t, y)
-             is evaluated and the first step chosen, and k0 not looked at.
+    numbers: t, h, t_end, rtol, atol, min_step, max_step, how many attempts there is room for, and whether they are the
+             first: then k0 is not looked at but evaluated, and where h is 0, the first step is chosen.
     """
-    t, h, *limits, room = (x.clone() for x in numbers.unbind())  # a loop takes no views
+    t, h, *limits, room, first = (x.clone() for x in numbers.unbind())  # a loop takes no views
     t_end, rtol, atol = limits[:3]
 
-    def choose(y: Tensor, k0: Tensor, t: Tensor, h: Tensor, t_end: Tensor, rtol: Tensor, atol: Tensor) -> Any:
-        f = func(t.to(y.dtype), y)
-        return f.clone(), select_first_step(func, rows, y, f, t, t_end, (rtol, atol))
+    def evaluate(y: Tensor, k0: Tensor, t: Tensor) -> Tensor:
+        return func(t.to(y.dtype), y).clone()
 
-    def given(y: Tensor, k0: Tensor, t: Tensor, h: Tensor, t_end: Tensor, rtol: Tensor, atol: Tensor) -> Any:
-        return k0.clone(), h.clone()
+    def known(y: Tensor, k0: Tensor, t: Tensor) -> Tensor:
+        return k0.clone()
+
+    def choose(y: Tensor, k0: Tensor, t: Tensor, h: Tensor, t_end: Tensor, rtol: Tensor, atol: Tensor) -> Tensor:
+        return select_first_step(func, rows, norm, y, k0, t, t_end, (rtol, atol))
+
+    def given(y: Tensor, k0: Tensor, t: Tensor, h: Tensor, t_end: Tensor, rtol: Tensor, atol: Tensor) -> Tensor:
+        return h.clone()
 
     def going(i: Tensor, n: Tensor, t: Tensor, h: Tensor, failed: Tensor, *rest: Tensor) -> Tensor:
         return (t != t_end) & (i < room) & ~failed
 
     def body(i: Tensor, n: Tensor, t: Tensor, h: Tensor, failed: Tensor, y: Tensor, k0: Tensor, log: Tensor, *buffers):
-        tried = attempt(func, rows, t, h, y, k0, limits)
+        tried = attempt(func, rows, norm, t, h, y, k0, limits)
         log = put(log, i, tried.row(t))
         buffers = kept.write(buffers, n, t, tried.t1, tried.y1, tried.k)
         t, y, k0 = tried.then(t, y, k0)
         return i + 1, n + tried.accepted.long(), t, tried.next_h, tried.failed, y, k0, log, *buffers
 
-    k0, h = torch.cond(h == 0, choose, given, (y, k0, t, h, t_end, rtol, atol))
+    k0 = torch.cond(first > 0, evaluate, known, (y, k0, t))
+    h = torch.cond(h == 0, choose, given, (y, k0, t, h, t_end, rtol, atol))
     zero = torch.zeros((), dtype=torch.int64, device=y.device)
     log = torch.zeros(CAPACITY, 4, dtype=F64, device=y.device)
     start = (zero, zero.clone(), t.clone(), h, zero > 0, y.clone(), k0, log, *kept.buffers(y, len(rows.b)))
@@ -216,10 +229,10 @@ def adaptive_loop(func: Callable, rows: Rows, kept: Kept, numbers: Tensor, y: Te
     return told([t, h, i, n, failed], y, log), y, k0, n, *buffers
 
 
-def adaptive_step(func: Callable, rows: Rows, kept: Kept, numbers: Tensor, y: Tensor, k0: Tensor) -> Any:
+def adaptive_step(func: Callable, rows: Rows, norm: Norm, kept: Kept, numbers: Tensor, y: Tensor, k0: Tensor) -> Any:
     """``adaptive_loop`` for one attempt, without room: (told, y, k0, the next numbers, (t, t1), slopes if kept)."""
     t, h, *limits = numbers.unbind()
-    tried = attempt(func, rows, t, h, y, k0, limits)
+    tried = attempt(func, rows, norm, t, h, y, k0, limits)
     t1, y1, last = tried.then(t, y, k0)
     one = torch.ones_like(t)
     numbers = torch.cat([torch.stack([t1, tried.next_h]), numbers[2:]])

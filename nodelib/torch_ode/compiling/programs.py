@@ -25,7 +25,16 @@ AGAIN = 2  # how often a program is compiled anew, before func is left as it is
 OFTEN = "a number or an attribute that func uses keeps changing: make it a tensor"
 BACKEND = "inductor"  # another of torch.compile's for tests, which trace the same program and build nothing
 # Guards on torch's and our own functions: half of them all, and they do not change
-OURS = ("__import__('torch')", "G['__import_torch", "G['__import_nodelib_dot_torch_ode_dot_", "rows", "kept", "names")
+OURS = (
+    "__import__('torch')",
+    "G['__import_torch",
+    "G['__import_nodelib_dot_torch_ode_dot_",
+    "rows",
+    "norm",
+    "kept",
+    "names",
+    "flow",
+)
 
 
 class Changed(Exception):
