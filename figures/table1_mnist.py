@@ -72,8 +72,8 @@ def arguments() -> argparse.Namespace:
         "--compile",
         action="store_true",
         help="compile the solves of rknet and odenet; the others are trained as without it. Compiling takes a minute "
-        "or more at first. odenet then has its gradient by checkpoints, not by the adjoint; names of records have "
-        "_compiled. On a CPU nothing is gained at 128 images, a tenth at 16; on a GPU nothing was measured",
+        "or more at first; names of records have _compiled. On a CPU nothing is gained at 128 images, a sixth at 16; "
+        "on a GPU nothing was measured",
     )
     parser.add_argument("--again", action="store_true", help="also what has a record")
     return parser.parse_args()

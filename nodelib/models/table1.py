@@ -17,12 +17,8 @@ MODELS: dict[str, Callable[..., nn.Module]] = {
     "rknet": RKNet,
     "odenet": ODENet,
 }
-# What those with an ODE are built with for compiled solves. The adjoint's own solve is not compiled, and so the ODE-Net
-# gets its gradient by checkpoints, which is the RK-Net's but for rounding.
-COMPILED: dict[str, dict[str, Any]] = {
-    "rknet": {"options": {"compile": True}},
-    "odenet": {"options": {"compile": True}, "gradient": "checkpoint"},
-}
+# What those with an ODE are built with for compiled solves.
+COMPILED: dict[str, dict[str, Any]] = {name: {"options": {"compile": True}} for name in ("rknet", "odenet")}
 
 
 def trained(run: str) -> nn.Module:

@@ -54,7 +54,8 @@ def odeint_adjoint(
     adjoint_…:       tolerances, method and options of the backward solve; by default those of the forward solve. In
                      adjoint_options, norm is "full" (default: the largest RMS of z, a and each parameter's gradient),
                      "seminorm" (without the parameters, whose integral feeds nothing back: Kidger, Chen & Lyons 2021)
-                     or a function of (time's adjoint, z, a, *parameters' gradients).
+                     or a function of (time's adjoint, z, a, *parameters' gradients). With the option compile both
+                     solves are compiled, unless the norm is a function of yours.
     event_fn:        solve until an event, as ``odeint`` does.
 
     The gradient is that of the exact flow up to the tolerances, not of the computed solution: see ``odeint_checkpoint``

@@ -2,9 +2,9 @@
 
 torchdiffeq's ode_demo network in single precision, beside torchdiffeq at tolerances that mean the same, beside this
 library's own eager path, and beside the evaluations of func alone that a solve needs; and the ODE-Net's iteration by
-checkpoints. Programs are compiled before anything is timed, which takes minutes. On a GPU, where the clock's time until
-it is done is what counts, five races have targets of their own and the ODE-Net has batches of 128; the whole was
-written to take four minutes there, and has not been run on one.
+checkpoints and by the adjoint. Programs are compiled before anything is timed, which takes minutes. On a GPU, where the
+clock's time until it is done is what counts, races have targets of their own and the ODE-Net has batches of 128; the
+whole was written to take four minutes there, and has not been run on one.
 """
 
 import argparse
@@ -96,7 +96,7 @@ def races() -> list[Race]:
     device = "cpu"
     odeint, checkpoint = torch_ode.odeint, torch_ode.odeint_checkpoint
     compiled = forward(odeint, 2, device, **OURS, **COMPILE)
-    trained = iteration(checkpoint, 10, device, **OURS, **COMPILE)
+    trained, adjoint = (iteration(way, 10, device, **OURS, **COMPILE) for way in (checkpoint, torch_ode.odeint_adjoint))
     return [
         Race("compiled ode_demo / torchdiffeq", compiled, forward(torchdiffeq.odeint, 2, device, **THEIRS), 0.10),
         Race("compiled ode_demo / eager", compiled, forward(odeint, 2, device, **OURS), None),
@@ -118,6 +118,18 @@ def races() -> list[Race]:
             trained,
             iteration(torchdiffeq.odeint_adjoint, 10, device, **THEIRS),
             0.08,
+        ),
+        Race(
+            "compiled iteration, adjoint, 10 outputs / eager",
+            adjoint,
+            iteration(torch_ode.odeint_adjoint, 10, device, **OURS),
+            None,
+        ),
+        Race(
+            "compiled iteration, adjoint, 10 outputs / torchdiffeq's",
+            adjoint,
+            iteration(torchdiffeq.odeint_adjoint, 10, device, **THEIRS),
+            None,
         ),
     ]
 
@@ -162,6 +174,12 @@ def gpu_races(device: str = "cuda") -> list[Race]:
             Iteration(adjoint, TOL, device=device, **STEPS),
             0.2,
         ),
+        race(
+            "ODE-Net iteration, adjoint / torchdiffeq's, equal steps",
+            Iteration(torch_ode.odeint_adjoint, 1.5 * TOL, device=device, **equal),
+            Iteration(adjoint, TOL, device=device, **STEPS),
+            None,
+        ),
     ]
 
 
@@ -170,10 +188,12 @@ def odenet_races(batch: int = BATCH) -> list[Race]:
     fast: dict[str, Any] = {"options": {**STEPS["options"], **COMPILE["options"]}}
     compiled = Iteration(torch_ode.odeint_checkpoint, 1.5 * TOL, batch, **fast)
     eager = Iteration(torch_ode.odeint_checkpoint, 1.5 * TOL, batch, **STEPS)
+    adjoint = [Iteration(torch_ode.odeint_adjoint, 1.5 * TOL, batch, **settings) for settings in (fast, STEPS)]
     pieces = Pieces(NFE // 2, NFE // 2 - 1, batch)
     return [
         Race("compiled ODE-Net iteration, checkpoints / eager", compiled, eager, 0.95),
         Race("compiled ODE-Net iteration, checkpoints / its pieces", compiled, pieces, 1.0),
+        Race("compiled ODE-Net iteration, adjoint / eager", *adjoint, None),
     ]
 
 

@@ -47,7 +47,7 @@ def test_what_is_trained_is_built_for_it(script, monkeypatch):
     with pytest.raises(Trained):
         script.run("odenet", script.Settings(epochs=1), "cpu", compiled=True)
     assert found["body"].settings["options"] == {"compile": True}
-    assert found["body"].gradient == "checkpoint"
+    assert found["body"].gradient == "adjoint"
     assert "_compiled_" in found["state"]
 
 

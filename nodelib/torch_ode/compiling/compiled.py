@@ -159,7 +159,7 @@ class Found:
             assert slopes is not None
             for (t, t1), y, y1, k, _ in zip(spans.tolist(), states, states[1:], slopes, range(int(n)), strict=False):
                 y, y1, h = y.reshape(-1), y1.reshape(-1), t1 - t
-                found.append(Segment(t, h, y, y1, k.flatten(1), dense, (t, h), t1, (None, None)))
+                found.append(Segment(t, h, y, y1, k.reshape(len(k), -1), dense, (t, h), t1, (None, None)))
         return found
 
 

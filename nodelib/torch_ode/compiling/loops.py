@@ -295,9 +295,11 @@ def interpolate(
     step, weights = places(rows, t, spans, n)
     at = step.clamp_min(0)
     begins = (t == spans[0, 0])[:, None]  # of an entry that is not the first it is there already, the same
-    new = states.flatten(1)[at + 1]
+    states = states.reshape(len(states), -1)
+    new = states[at + 1]
     if slopes is not None:
-        inside = states.flatten(1)[at] + (weights.to(ys.dtype)[:, :, None] * slopes.flatten(2)[at]).sum(1)
+        slopes = slopes.reshape(*slopes.shape[:2], -1)
+        inside = states[at] + (weights.to(ys.dtype)[:, :, None] * slopes[at]).sum(1)
         new = torch.where((t == spans[at, 1])[:, None], new, inside)  # the end itself, unrounded
-    old = torch.where(begins, states.flatten(1)[:1], ys.flatten(1))
+    old = torch.where(begins, states[:1], ys.reshape(len(t), -1))
     return torch.where((step >= 0)[:, None], new, old).view(ys.shape)

@@ -19,7 +19,7 @@ def shares(rows: Rows, t: Tensor, g: Tensor, n: Tensor, spans: Tensor, slopes: b
     """dL/d(state at the end of each step), and with ``slopes`` at its start and of its slopes, flat, that the outputs
     at the times t, with dL/dys = g, give by ``interpolate``."""
     step, weights = places(rows, t, spans, n)
-    flat, at = g.flatten(1), step.clamp_min(0)
+    flat, at = g.reshape(len(g), -1), step.clamp_min(0)
     here = step[None] == torch.arange(len(spans), device=t.device)[:, None]
     if not slopes:
         return (here.to(g.dtype) @ flat,)

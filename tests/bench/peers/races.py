@@ -91,7 +91,7 @@ def solvers(make: Callable[..., Run], *ways: str) -> Iterator[Case]:
         mine = "torch dopri5" if one else f"torch {way}"
         name, tol = ours.WAYS[way], LOOSER * TOL
         yield Case(mine, "nodelib", partial(make, name, tol), mine, tol)
-        if ours.COMPILED and way != "adjoint":
+        if ours.COMPILED:
             yield Case(f"{mine}, compiled", "nodelib", partial(make, name, tol, **ours.COMPILE), mine, tol)
         if way == "backprop":
             rows = f"{mine}, per sample"
@@ -130,7 +130,7 @@ def network_iteration(
         for way in ours.WAYS:
             mine = f"torch {way}"
             found.append(Case(mine, "nodelib", partial(make, "nodelib", way), mine, LOOSER * tol))
-            if ours.COMPILED and way == "checkpoint" and name not in TUPLES:
+            if ours.COMPILED and way != "backprop" and name not in TUPLES:
                 found.append(Case(f"{mine}, compiled", "nodelib", partial(make, "compiled", way), mine, LOOSER * tol))
             if way != "checkpoint":
                 found.append(Case(f"torchdiffeq {way}", "torchdiffeq", partial(make, "torchdiffeq", way), mine, tol))

@@ -59,6 +59,19 @@ def test_dense_output(size):
     assert torch.allclose(fast(s), plain(s), rtol=0, atol=1e-12)
 
 
+def test_a_state_of_one_number():
+    def func(t, y):
+        return torch.cos(t) - y**3
+
+    y0 = torch.tensor(0.7, dtype=F64, requires_grad=True)
+    plain, fast = both(func, y0, NINE, {"step_size": 0.25}, method="midpoint", dense=True)
+    same(plain, fast)
+    s = torch.linspace(0, 3, 40, dtype=F64)
+    assert torch.allclose(fast(s), plain(s), rtol=0, atol=1e-12)
+    want, found = (torch.autograd.grad(sol.y.square().sum(), y0)[0] for sol in (plain, fast))
+    assert torch.allclose(want, found, rtol=1e-12)
+
+
 @torch.no_grad()
 def test_single_precision_to_its_floor():
     func = Field(dtype=torch.float32)
