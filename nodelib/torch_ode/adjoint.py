@@ -139,8 +139,8 @@ def first_order_only() -> None:
     """Raise if torch records the way back as well."""
     if torch.is_grad_enabled():
         raise RuntimeError(
-            "odeint_adjoint, odeint_checkpoint and odeint_reversible give first derivatives: for second ones "
-            "(create_graph=True) differentiate odeint"
+            "odeint_adjoint, odeint_checkpoint, odeint_reversible and the option compile give first derivatives: for "
+            "second ones (create_graph=True) differentiate odeint, without the option"
         )
 
 
