@@ -71,14 +71,14 @@ class Solved(Further):
 
 
 class Again(Further):
-    """After that, every cell once more in a random order, the same each time: no error, no other picture or verdict."""
+    """After that, every cell once more in a random order, the same each time: no error, no other output or verdict."""
 
     def runtest(self) -> None:
         order = [*range(len(self.cells))]
         before = [*map(self.as_run, order)]
         random.Random("any order").shuffle(order)
         self.run(order)
-        self.fail_for(differences(before, [*map(self.as_run, sorted(order))]))
+        self.fail_for(differences(self.cells, before, [*map(self.as_run, sorted(order))]))
 
 
 def with_further(items: list[pytest.Item]) -> list[pytest.Item]:
@@ -105,10 +105,13 @@ def amiss(cell: NotebookNode) -> list[str]:
     return [f"{what}\n{cell.source}" for what in found]
 
 
-def differences(first: list[NotebookNode], again: list[NotebookNode]) -> list[str]:
-    """Where running cells again gave an error, another picture, or another line of a check; which, and the cell."""
+def differences(items: list[IPyNbCell], first: list[NotebookNode], again: list[NotebookNode]) -> list[str]:
+    """Where running cells again gave an error, another picture, text, or line of a check; which, and the cell.
+
+    Texts are compared as nbval compares them with those that are stored.
+    """
     found = []
-    for before, after in zip(first, again, strict=True):
+    for item, before, after in zip(items, first, again, strict=True):
         errors = [output.ename for output in after.outputs if output.output_type == "error"]
         if errors:
             found.append(f"{errors[0]}\n{before.source}")
@@ -116,6 +119,8 @@ def differences(first: list[NotebookNode], again: list[NotebookNode]) -> list[st
             found.append(f"another picture:\n{before.source}")
         elif "check" in tags(before) and printed_lines(before) != printed_lines(after):
             found.append(f"another verdict:\n{before.source}")
+        elif IGNORED not in tags(before) and not item.compare_outputs(after.outputs, before.outputs):
+            found.append(f"another text:\n{before.source}")
     return found
 
 

@@ -32,7 +32,8 @@ WRONG = [
     cell("display({'image/png': str(n)}, raw=True)\nn = n + 1"),
     cell("assert k == 1\nk = 2"),
     cell("verdicts = globals().get('verdicts', 0) + 1\nprint('✓ so' if verdicts < 3 else '✗ so')", "check"),
-    cell("display({'image/png': str(n + 1)}, raw=True)", IGNORED),
+    cell("display({'image/png': str(n + 1)}, raw=True)\nprint(n)", IGNORED),
+    cell("m = globals().get('m', 0) + 1\nm"),
 ]
 UNSOLVED = exercise("def double(x):\n    return 3 * x", "assert double(3) in (6, ...)")
 ONCE = exercise(
@@ -62,7 +63,7 @@ def test_what_is_amiss_in_a_second_run_and_in_a_solution_is_found(tmp_path):
     solved, again = "the solutions pass every check", "any cell can be run again"
     assert failed == {"wrong": [again], "unsolved": [solved, again], "once": [again], "right": []}
     assert said["wrong"][again].count("another picture:") == 1  # the cell that is ignored has none
-    assert said["wrong"][again].count("another verdict:") == 1
+    assert said["wrong"][again].count("another verdict:") == said["wrong"][again].count("another text:") == 1
     assert "AssertionError" in said["wrong"][again]
     assert said["once"][again].startswith("another picture:")
     assert said["unsolved"][solved].startswith("✗ it")

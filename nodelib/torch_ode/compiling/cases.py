@@ -76,7 +76,7 @@ class Case:
     limits:  t_end, rtol, atol, min_step, max_step; ``limit``: of attempts; first_step: 0 where none is given.
     pieces:  of the grid of fixed steps, each entry's times with their number of steps; ``grid``: all of it.
     flow:    (func, params) -> what is integrated; ``norm``: of its error ratios; ``names``: of its loop and its step.
-    backs:   the cases of the adjoint's solves from each output time to the one before, by its settings.
+    backs:   the cases of the adjoint's solves from each output time to the one before, by what they are made for.
     """
 
     key: tuple

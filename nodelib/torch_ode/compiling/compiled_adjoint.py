@@ -171,15 +171,16 @@ def solved_back(
 
 def intervals(case: Case, back: Back, names: tuple[str, ...], sizes: list[int], state: Tensor) -> list[Case]:
     """The case of the backward solve between each two output times, the first two first."""
-    if back.key not in case.backs:
+    known = (*back.key, *sizes)  # a layer may come to have another width
+    if known not in case.backs:
         method, options = METHODS[back.settings["method"]], back.settings["options"]
         tols = tolerances(back.settings["rtol"], back.settings["atol"], state, Form(state))
         device, whole = state.device, as_loop(state.device, len(state))
         batch, *shape = case.form.shapes[0] or (0,)
-        kind = (state.dtype, str(device), method.name, back.norm, names, whole, case.key[-1])
+        kind = (state.dtype, str(device), method.name, back.norm, names, *sizes, whole, case.key[-1])
         key = ("adjoint", "any" if case.any_batch else batch, *shape, *kind)
         flow, norm = augmented(names, case, sum(sizes)), norm_of(back.norm, sizes)
-        case.backs[back.key] = [
+        case.backs[known] = [
             replace(
                 assembled(
                     key,
@@ -201,7 +202,7 @@ def intervals(case: Case, back: Back, names: tuple[str, ...], sizes: list[int], 
             )
             for times in ([t1, t] for t, t1 in pairwise(case.times))
         ]
-    return case.backs[back.key]
+    return case.backs[known]
 
 
 def augmented(names: tuple[str, ...], case: Case, total: int) -> Callable[[Callable, Any], Callable]:

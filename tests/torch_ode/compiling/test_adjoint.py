@@ -15,6 +15,7 @@ from tests.torch_ode.compiling.fields import (
     ENDS,
     F64,
     NINE,
+    Field,
     Small,
     gradients,
     programs_of,
@@ -100,6 +101,13 @@ def test_batches_of_many_sizes_share_programs():
     for batch in (4, 7, 5, 6):
         held(func, NINE, start(batch), EULER)
     assert [program.compiles for program in programs_of(func)] == [1] * (2 * 3)
+
+
+def test_a_layer_that_comes_to_have_another_width():
+    func = Field()
+    held(func, NINE[:3], start(), EULER)
+    func.net[0], func.net[2] = nn.Linear(2, 5, dtype=F64), nn.Linear(5, 2, dtype=F64)
+    held(func, NINE[:3], start(), EULER)
 
 
 def test_other_times_tolerances_and_numbers_of_outputs_share_a_program():
