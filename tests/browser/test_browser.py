@@ -35,7 +35,7 @@ class Explorer:
         self.times: list[float] = []  # ms from a key press to the picture
         self.lags: list[float] = []  # the same after a burst of key presses that waited for nothing
         element.evaluate("e => window.nodelib.watch(e)")
-        page.wait_for_function("e => e.watch.shown", arg=element, timeout=PATIENCE)
+        page.wait_for_function("e => e.watch.shown !== null", arg=element, timeout=PATIENCE)
 
     def drive(self) -> None:
         """Each control to both ends and one key step at least, then back, where the picture must be the first again."""
@@ -105,8 +105,8 @@ class Explorer:
         if caption and (picture.get_attribute("alt") or "nothing") != caption.text_content():
             self.problems.append(f"{what}: the alternative text is not the caption")
 
-    def picture(self) -> str:
-        return self.element.evaluate("e => e.watch.shown")
+    def picture(self) -> int:
+        return self.element.evaluate("e => window.nodelib.picture(e)")
 
     def rest(self, quiet: float = QUIET) -> float:
         return self.element.evaluate("(e, ms) => window.nodelib.rest(e, ms)", quiet)
