@@ -105,6 +105,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
         f"--IdentityProvider.token={token}",
     ]
     command += [f"--ServerApp.{name}={value}" for name, value in options.items()]
+    command += ["--KernelManager.shutdown_wait_time=0"]  # nothing is left to tidy up, which takes a kernel a second
     log = home / "log"
     with log.open("w") as out, subprocess.Popen(command, env=env, stdout=out, stderr=out) as server:
         running = Lab(served, f"http://127.0.0.1:{port}", token)

@@ -26,6 +26,12 @@ window.nodelib = {
     explorer.watch.pressed = performance.now();
     return window.nodelib.picture(explorer);
   },
+  // The errors shown, the picture's alternative text, and the caption or null.
+  texts(explorer) {
+    const errors = [...explorer.querySelectorAll(".nodelib-error summary")].map((e) => e.textContent);
+    const caption = explorer.querySelector(".nodelib-caption")?.textContent ?? null;
+    return [errors, explorer.querySelector("img.nodelib-picture").alt, caption];
+  },
   // Resolves to true once the picture differs from `before` or an error shows, to false after `patience` ms.
   differs(explorer, before, patience) {
     const src = explorer.watch.seen[before];

@@ -64,11 +64,10 @@ class Explorer:
             if key in ("Home", "End"):
                 self.shoot(f"{label} {key}")
         self.move(control, lambda: handle.press("Home"), f"{label}, Home")
-        while control.evaluate(STATE) != start:
-            before = control.evaluate(STATE)
+        before, state = None, control.evaluate(STATE)
+        while state not in (start, before):
             handle.press("ArrowRight")
-            if control.evaluate(STATE) == before:
-                break
+            before, state = state, control.evaluate(STATE)
         self.lags.append(max(0, self.rest(5 * QUIET)))  # 0: nothing was pressed, the handle started at the left end
 
     def choose(self, control, select, label: str) -> None:
@@ -99,10 +98,9 @@ class Explorer:
                 self.times.append(settled)
             elif not acted:
                 self.problems.append(f"{what}: from {old} to {new} the picture stayed the same")
-        for error in self.element.query_selector_all(".nodelib-error summary"):
-            self.problems.append(f"{what}: at {new} the explorer shows {error.text_content()!r}")
-        picture, caption = (self.element.query_selector(s) for s in ("img.nodelib-picture", ".nodelib-caption"))
-        if caption and (picture.get_attribute("alt") or "nothing") != caption.text_content():
+        errors, alt, caption = self.element.evaluate("e => window.nodelib.texts(e)")
+        self.problems += [f"{what}: at {new} the explorer shows {error!r}" for error in errors]
+        if caption is not None and (alt or "nothing") != caption:
             self.problems.append(f"{what}: the alternative text is not the caption")
 
     def picture(self) -> int:
