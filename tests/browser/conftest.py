@@ -33,7 +33,7 @@ OVER = """cells => {  // some cell has a number and none waits; cells that are n
     return prompts.length >= cells && prompts.some(p => /\\d/.test(p)) && !prompts.includes('[*]:');
 }"""
 NOT_RUN = "() => [...document.querySelectorAll('.jp-InputPrompt')].filter(p => p.textContent.trim() == '[ ]:').length"
-POLL = 100  # ms
+POLL = 200  # ms
 ALONE = {"checkForUpdates": False}
 BOOKS = ROOT / "binder" / "lab"  # the settings of `run.py lab`
 
@@ -123,19 +123,18 @@ class Tab:
 
     page: Any
     errors: list[str]
+    ran: Path | None = None  # the notebook shown, once all its cells ran
 
     def open(self, lab: Lab, name: str) -> None:
-        """Show the served notebook of that name: by its address at first, in the lab that runs after that."""
-        self.errors.clear()
+        """Show the served notebook of that name, alone: by its address at first, in the lab that runs after that."""
         if self.page.url.startswith(lab.url):
+            self.page.evaluate("() => [...jupyterapp.shell.widgets('main')].forEach(widget => widget.dispose())")
+            lab.stop_kernels()
+            self.errors.clear()
             self.page.evaluate("path => void jupyterapp.commands.execute('docmanager:open', { path })", name)
         else:
             self.page.goto(f"{lab.url}/lab/tree/{name}?reset&token={lab.token}")
         self.page.get_by_text(re.compile(r"\| Idle$")).wait_for(timeout=90_000)  # the status bar: the kernel answers
-
-    def shut(self) -> None:
-        """Close the notebook, unsaved."""
-        self.page.evaluate("() => [...jupyterapp.shell.widgets('main')].forEach(widget => widget.dispose())")
 
 
 @pytest.fixture(scope="session")
@@ -157,15 +156,18 @@ def tabs(browser) -> Iterator[Callable[[], Tab]]:
 def run_all(tabs: Callable[[], Tab], lab: Lab, request: pytest.FixtureRequest) -> Iterator[Callable]:
     """`run_all(path)` opens a copy of a notebook, runs all its cells and gives (page, console errors as they come).
 
-    One page serves all tests, since JupyterLab takes longer to load than to run most notebooks. Once a test has failed,
-    each has a page of its own.
+    One page serves all tests, since JupyterLab takes longer to load than to run most notebooks, and a test that asks
+    for the notebook of the test before it gets it as that test left it. Once a test has failed, each has its own page.
     """
     if lab.tab is None:
         lab.tab = tabs()
     tab = lab.tab
 
     def run(path: Path, seconds: float = 300) -> tuple:
-        (cells, empty), page = lab.add(path), tab.page
+        page = tab.page
+        if tab.ran == path:
+            return page, tab.errors
+        (cells, empty), tab.ran = lab.add(path), None
         tab.open(lab, path.name)
         page.locator(".lm-MenuBar-itemLabel", has_text=re.compile("^Run$")).click()
         page.locator(".lm-Menu-itemLabel", has_text=re.compile("^Run All Cells$")).click()
@@ -175,15 +177,14 @@ def run_all(tabs: Callable[[], Tab], lab: Lab, request: pytest.FixtureRequest) -
                 ".jp-OutputArea-output[data-mime-type$=err], .jp-OutputArea-output[data-mime-type$=error]"
             ).all_text_contents()
             pytest.fail(f"{path.name} did not run to its end:\n" + "\n".join(shown))
+        tab.ran = path
         return page, tab.errors
 
     yield run
     if request.session.testsfailed:
         lab.tab = None
         tab.page.close()
-    else:
-        tab.shut()
-    lab.stop_kernels()
+        lab.stop_kernels()
 
 
 def _free_port() -> int:
