@@ -18,6 +18,7 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -32,6 +33,7 @@ OVER = """cells => {  // some cell has a number and none waits; cells that are n
     return prompts.length >= cells && prompts.some(p => /\\d/.test(p)) && !prompts.includes('[*]:');
 }"""
 NOT_RUN = "() => [...document.querySelectorAll('.jp-InputPrompt')].filter(p => p.textContent.trim() == '[ ]:').length"
+POLL = 200  # ms
 ALONE = {"checkForUpdates": False}
 BOOKS = ROOT / "binder" / "lab"  # the settings of `run.py lab`
 
@@ -45,6 +47,7 @@ def browser() -> Iterator:
     if path is None:
         pytest.skip("browser tests need a Chromium: none on the PATH, and NODELIB_CHROMIUM names none")
     quiet = ["--no-sandbox", "--no-first-run", "--disable-background-networking", "--disable-component-update"]
+    quiet += ["--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"]  # nothing outside is needed
     with sync_api.sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=path, args=quiet)
         yield chromium
@@ -58,6 +61,7 @@ class Lab:
     folder: Path
     url: str
     token: str
+    tab: "Tab | None" = None
 
     def add(self, path: Path) -> tuple[int, int]:
         """Put a reader's copy of the notebook into the served folder; return its code cells, and those empty."""
@@ -97,9 +101,11 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
         "-m",
         "jupyterlab",
         f"--LabApp.app_settings_dir={BOOKS}",
+        "--LabApp.expose_app_in_browser=True",
         f"--IdentityProvider.token={token}",
     ]
     command += [f"--ServerApp.{name}={value}" for name, value in options.items()]
+    command += ["--KernelManager.shutdown_wait_time=0"]  # nothing is left to tidy up, which takes a kernel a second
     log = home / "log"
     with log.open("w") as out, subprocess.Popen(command, env=env, stdout=out, stderr=out) as server:
         running = Lab(served, f"http://127.0.0.1:{port}", token)
@@ -111,32 +117,74 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
             server.terminate()
 
 
-@pytest.fixture
-def run_all(browser, lab: Lab) -> Iterator[Callable]:
-    """`run_all(path)` opens a copy of a notebook, runs all its cells and gives (page, console errors as they come)."""
+@dataclass
+class Tab:
+    """A page of the browser that shows the lab, and its console errors as they come."""
+
+    page: Any
+    errors: list[str]
+    ran: Path | None = None  # the notebook shown, once all its cells ran
+
+    def open(self, lab: Lab, name: str) -> None:
+        """Show the served notebook of that name, alone: by its address at first, in the lab that runs after that."""
+        if self.page.url.startswith(lab.url):
+            self.page.evaluate("() => [...jupyterapp.shell.widgets('main')].forEach(widget => widget.dispose())")
+            lab.stop_kernels()
+            self.errors.clear()
+            self.page.evaluate("path => void jupyterapp.commands.execute('docmanager:open', { path })", name)
+        else:
+            self.page.goto(f"{lab.url}/lab/tree/{name}?reset&token={lab.token}")
+        self.page.get_by_text(re.compile(r"\| Idle$")).wait_for(timeout=90_000)  # the status bar: the kernel answers
+
+
+@pytest.fixture(scope="session")
+def tabs(browser) -> Iterator[Callable[[], Tab]]:
     context = browser.new_context(viewport={"width": 1280, "height": 1000})
-    context.route(lambda url: not url.startswith(lab.url), lambda route: route.abort())  # nothing outside is needed
     context.add_init_script(path=HERE / "driver.js")
 
+    def new() -> Tab:
+        tab = Tab(context.new_page(), [])
+        tab.page.on("console", lambda message: tab.errors.append(message.text) if message.type == "error" else None)
+        tab.page.on("pageerror", lambda error: tab.errors.append(str(error)))
+        return tab
+
+    yield new
+    context.close()
+
+
+@pytest.fixture
+def run_all(tabs: Callable[[], Tab], lab: Lab, request: pytest.FixtureRequest) -> Iterator[Callable]:
+    """`run_all(path)` opens a copy of a notebook, runs all its cells and gives (page, console errors as they come).
+
+    One page serves all tests, since JupyterLab takes longer to load than to run most notebooks, and a test that asks
+    for the notebook of the test before it gets it as that test left it. Once a test has failed, each has its own page.
+    """
+    if lab.tab is None:
+        lab.tab = tabs()
+    tab = lab.tab
+
     def run(path: Path, seconds: float = 300) -> tuple:
-        (cells, empty), page, errors = lab.add(path), context.new_page(), []
-        page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
-        page.on("pageerror", lambda error: errors.append(str(error)))
-        page.goto(f"{lab.url}/lab/tree/{path.name}?reset&token={lab.token}")
-        page.get_by_text(re.compile(r"\| Idle$")).wait_for(timeout=90_000)  # the status bar: the kernel answers
+        page = tab.page
+        if tab.ran == path:
+            return page, tab.errors
+        (cells, empty), tab.ran = lab.add(path), None
+        tab.open(lab, path.name)
         page.locator(".lm-MenuBar-itemLabel", has_text=re.compile("^Run$")).click()
         page.locator(".lm-Menu-itemLabel", has_text=re.compile("^Run All Cells$")).click()
-        page.wait_for_function(OVER, arg=cells, timeout=1000 * seconds)
+        page.wait_for_function(OVER, arg=cells, timeout=1000 * seconds, polling=POLL)
         if page.evaluate(NOT_RUN) > empty:
             shown = page.locator(
                 ".jp-OutputArea-output[data-mime-type$=err], .jp-OutputArea-output[data-mime-type$=error]"
             ).all_text_contents()
             pytest.fail(f"{path.name} did not run to its end:\n" + "\n".join(shown))
-        return page, errors
+        tab.ran = path
+        return page, tab.errors
 
     yield run
-    context.close()
-    lab.stop_kernels()
+    if request.session.testsfailed:
+        lab.tab = None
+        tab.page.close()
+        lab.stop_kernels()
 
 
 def _free_port() -> int:

@@ -16,8 +16,8 @@ MAGIC = """import sys
 import nbformat
 from IPython.display import display
 
-def stored(line, source):
-    for output in nbformat.read({path!r}, as_version=4).cells[int(line)].outputs:
+def stored(line, source, cells=nbformat.read({path!r}, as_version=4).cells):
+    for output in cells[int(line)].outputs:
         if output.output_type == "stream":
             print(output.text, end="", file=getattr(sys, output.name))
         else:
