@@ -1,6 +1,7 @@
 // Runs in the page. Every explorer is an element of class nodelib-live that holds one img.nodelib-picture; a picture is
-// known by its src, the PNG itself, which has a number here, since it is long. `watch` notes the frame in which it last changed; a key press starts its clock.
-// Nothing asks for frames meanwhile: on a page as long as a chapter each costs milliseconds.
+// known by its src, the PNG itself, and by a number here, since that is long. `watch` notes the frame in which it last
+// changed; a key press starts its clock. Nothing asks for frames meanwhile: on a page as long as a chapter each costs
+// milliseconds.
 window.nodelib = {
   watch(explorer) {
     const w = { shown: null, seen: [], changed: 0, pressed: 0 };
