@@ -1,11 +1,9 @@
 """A continuous flow's training iteration, on small batches; `python -m tests.bench.flows` says it closely."""
 
-from statistics import median
-
 import pytest
 
 from tests.bench import flows
-from tests.bench.race import ratios
+from tests.bench.race import median_within
 
 BATCH = 64
 LOOSE = 1.5  # other tests, and other people, use the machine at the same time
@@ -44,9 +42,6 @@ def test_the_network_stays_as_it_is():
 def test_no_iteration_is_far_off_its_target(race, record_property):
     """Up to three tries, as for the other gradients."""
     limit = LOOSE * (race.target or 1.5)
-    found = float("inf")
-    for _ in range(3):
-        if found > limit:
-            found = median(ratios(race, pairs=3))
+    found = median_within(race, limit, pairs=3, tries=3)
     record_property("measured", f"{race.name}, batch {BATCH}: {found:.2f}")
     assert found <= limit

@@ -3,14 +3,12 @@
 Its races with the adjoint take seconds for one round, and are left to that.
 """
 
-from statistics import median
-
 import pytest
 import torch
 
 from nodelib.data.spirals import STEPS
 from tests.bench import latent
-from tests.bench.race import Race, ratios
+from tests.bench.race import Race, median_within
 
 SERIES, TRAINED = 30, 20
 LOOSE = 1.5  # other tests, and other people, use the machine at the same time
@@ -93,9 +91,6 @@ def test_no_iteration_is_far_off_its_target(races, name, record_property):
     """Up to three tries, as for the other gradients."""
     race = races[f"latent ODE, untrained, {name}"]
     limit = LOOSE * (race.target or 1.5)
-    found = float("inf")
-    for _ in range(3):
-        if found > limit:
-            found = median(ratios(race, pairs=3))
+    found = median_within(race, limit, pairs=3, tries=3)
     record_property("measured", f"{race.name}, {SERIES} series: {found:.2f}")
     assert found <= limit

@@ -3,7 +3,6 @@
 import sys
 import zlib
 from collections.abc import Callable, Iterator, Sequence
-from copy import deepcopy
 from functools import partial, wraps
 from typing import Any
 
@@ -11,26 +10,14 @@ import numpy as np
 from autograd.tracer import isbox
 
 from nodelib.workbook.check import Exercise
-from nodelib.workbook.trial import Trial, quiet
-from nodelib.workbook.values import near, numbers
+from nodelib.workbook.trial import Trial
+from nodelib.workbook.values import numbers
 
 Rng = np.random.Generator
 Draw = Callable[[Rng], tuple]
 
 SPANS = ((1, 1), (-1, 1), (1, -1), (-1, -1), (1, 1), (-1, -1))  # signs of t0 and of t1 - t0, one pair a case
 BY_LIBRARY = {"nodelib.numpy_ode.adjoint", "nodelib.numpy_ode.checkpoint", "nodelib.one_page"}
-
-
-class ByCase(Trial):
-    """A trial that solves a mistake's cases one by one, and no further than the answer agrees with it."""
-
-    def _agrees(self, wrong: Callable[..., Any]) -> bool:
-        try:
-            with quiet():
-                told = (wrong(*deepcopy(case)) for case in self.cases)
-                return all(near(mine, yours, self.rtol) for mine, yours in zip(told, self.yours, strict=True))
-        except Exception:  # a mistake that does not work on some input is not this one
-            return False
 
 
 class Formed(Exercise):
@@ -62,7 +49,7 @@ class Formed(Exercise):
     def _trial(self, answer: Callable[..., Any]) -> Trial:
         mistakes = [(sentence, self._formed(wrong)) for sentence, wrong in self.mistakes]
         given = self._formed(answer), self._formed(self.quick), self.arguments(), mistakes
-        return ByCase(*given, self.advice(), self.rtol, self.inputs is None)
+        return Trial(*given, self.advice(), self.rtol, self.inputs is None)
 
     def _formed(self, function: Callable[..., Any]) -> Callable[..., Any]:
         @wraps(function)

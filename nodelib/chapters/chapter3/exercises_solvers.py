@@ -197,7 +197,9 @@ def fools(rate: Callable[[int, Any], Any], n: int) -> str | None:
 
 def _number(value: Any) -> float:
     """One finite number, also where it comes as an array or a list of one."""
-    array = np.asarray(value) if isinstance(value, float) else numbers(value)
+    if isinstance(value, float) and math.isfinite(value):  # by far the most
+        return float(value)
+    array = numbers(value)
     if array is None or array.size != 1 or np.iscomplexobj(array):
         raise Odd("a complex number" if array is not None and array.size == 1 else kind(value))
     if not np.isfinite(array.item()):

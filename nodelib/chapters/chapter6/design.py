@@ -4,7 +4,8 @@ In a world, a training with the penalty and one without share their seed's data 
 of what chance does to their evaluations and errors. So pairs see what two averages do not.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -42,17 +43,34 @@ WORLDS_OF = (
 Run = Callable[[bool, int], tuple[float, float]]
 
 
+@cache
+def chance(number: int, seed: int) -> tuple[np.ndarray, np.ndarray, float]:
+    """What chance does in this world with this seed: to both trainings, to their difference, and whether one diverges.
+
+    A training is asked for again and again, by each answer that is checked.
+    """
+    rng = np.random.default_rng([number, seed])
+    common, apart = rng.normal(size=(2, 2))
+    return common, apart, rng.uniform()
+
+
+@cache
+def drawn_seeds(kind: int, number: int) -> tuple[int, ...]:
+    """The seeds of one world."""
+    rng = np.random.default_rng([kind, number])
+    return tuple(sorted(int(seed) for seed in rng.choice(1000, size=SEEDS, replace=False)))
+
+
 def runs_of(world: World, number: int) -> Run:
     """``run`` in this world; ``number`` tells worlds of one kind apart."""
 
     def run(penalty: bool, seed: int) -> tuple[float, float]:
-        rng = np.random.default_rng([number, int(seed)])
-        common, apart = rng.normal(size=(2, 2))
+        common, apart, luck = chance(number, int(seed))
         evaluations, error = AMONG_SEEDS * common
         if penalty:
             evaluations += world.evaluations + world.in_pairs * apart[0]
             error += world.error + ERRORS_IN_PAIRS * apart[1]
-            if rng.uniform() < world.diverges:
+            if luck < world.diverges:
                 return float("nan"), float("nan")
         return float(60 * np.exp(evaluations)), float(0.05 * np.exp(error))
 
@@ -67,7 +85,7 @@ def supported(run: Run, seeds: list[int]) -> bool:
     return bool(ends[0] < 0 and ends[1] < np.log(1 + MORE))  # both are false for nan
 
 
-def of_these(run: Run, seeds: list[int]) -> Run:
+def of_these(run: Run, seeds: Collection[int]) -> Run:
     """``run`` for these seeds alone: others raise ValueError."""
 
     def limited(penalty: bool, seed: int) -> tuple[float, float]:
@@ -88,8 +106,7 @@ def says_yes(answer: Any, world: World, kind: int) -> float | str:
     """How often the test supports the claim in worlds of this kind, or what is wrong with what it returns."""
     yes = 0
     for number in range(WORLDS):
-        rng = np.random.default_rng([kind, number])
-        seeds = sorted(int(seed) for seed in rng.choice(1000, size=SEEDS, replace=False))
+        seeds = drawn_seeds(kind, number)
         found = answer(of_these(runs_of(world, 1000 * kind + number), seeds), list(seeds))
         if (said := truth(found)) is None:
             return f"True or False is asked, and it gave {type(found).__name__}."

@@ -19,10 +19,13 @@ FEWEST = 3  # runs of each solver
 
 
 def times_of(run: Run, budget: float) -> float:
-    """The median processor time of a run in ms, of three at least and of as many as ``budget`` seconds hold."""
+    """The median processor time of a run in ms, of as many as ``budget`` seconds hold, and of three at least.
+
+    For no budget it is the time of one run.
+    """
     found: list[float] = []
     begun = time.perf_counter()
-    while len(found) < FEWEST or time.perf_counter() - begun < budget:
+    while len(found) < (FEWEST if budget else 1) or time.perf_counter() - begun < budget:
         start = time.process_time()
         run()
         found.append(time.process_time() - start)

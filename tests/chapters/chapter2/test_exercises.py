@@ -26,7 +26,7 @@ from nodelib.common.solution import NonFiniteState
 from nodelib.numpy_ode import odeint, odeint_adjoint
 from nodelib.numpy_ode.adjoint import join, split
 from nodelib.workbook.predict import Choice
-from tests.workbook.graded import every_exercise_is_graded, graded, line
+from tests.workbook.graded import every_exercise_is_graded, graded, line, remembered
 
 anp: Any = autograd.numpy  # autograd has no stubs
 grad: Any = autograd.grad
@@ -254,17 +254,18 @@ def test_algorithm_1():
             a = a + (t1 - t0) / 10 * pull(a)
         return z_end, a, [0 * p for p in params]
 
+    @remembered
+    def rough(*x):
+        return algorithms.algorithm_1(*x, algorithms.ROUGH)  # type: ignore
+
     def no_theta(*x):
-        z, a, dp = algorithms.algorithm_1(*x, algorithms.ROUGH)  # type: ignore
+        z, a, dp = rough(*x)
         return z, a, [0 * p for p in dp]
 
     def theta_at_start(func, z_end, g, t0, t1, params):
-        z, a, dp = algorithms.algorithm_1(func, z_end, g, t0, t1, params, algorithms.ROUGH)
+        z, a, dp = rough(func, z_end, g, t0, t1, params)
         pulls = [make_vjp(func, 2 + k)(t0, z, *params)[0](a) for k in range(len(dp))]
         return z, a, [(t1 - t0) * pull for pull in pulls]
-
-    def rough(*x):
-        return algorithms.algorithm_1(*x, algorithms.ROUGH)  # type: ignore
 
     def two_parameters(func, z_end, g, t0, t1, params):
         W, b = params
@@ -306,7 +307,7 @@ def test_algorithm_1():
         (lambda f, z, g, t0, t1, p: rough(f, z, g, *sorted((t0, t1)), p), "do not put the times in order"),
         (by_backpropagation, "backpropagation through a solve"),
         lambda f, z, g, t0, t1, p: rough(f, z, g, abs(t0), t1, p),
-        (lambda *x: algorithms.algorithm_1(*x, algorithms.ROUGH)[:2], "2 results where 3 are asked"),  # type: ignore
+        (lambda *x: rough(*x)[:2], "2 results where 3 are asked"),
         (lambda func, z_end, g, t0, t1, params: (z_end, ..., ...), "not written yet"),
         (lambda func, z_end, g, t0, t1: None, "called with 6 arguments"),
         (lambda *x: None, "not written yet"),
@@ -344,9 +345,9 @@ def test_a_running_cost():
         return grad(collected)(z0)
 
     def whole_square(func, z_end, t0, t1):
-        return 2 * algorithms.running_cost(func, z_end, t0, t1)
+        return 2 * right(func, z_end, t0, t1)
 
-    right = algorithms.running_cost
+    right = remembered(algorithms.running_cost)
     forms = [lambda *x: right(*x).tolist(), lambda *x: torch.tensor(right(*x)), lambda *x: (right(*x),)]
 
     def from_zero_to_one(func, z_end, t0, t1):
@@ -366,7 +367,7 @@ def test_a_running_cost():
         lambda func, z_end, t0, t1: right(func, z_end, abs(t0), t1),
         lambda func, z_end, t0, t1: right(lambda t, z: func(t1, z), z_end, t0, t1),
         lambda func, z_end, t0, t1: right(func, z_end, t0, t1) if z_end.ndim == 1 else z_end,
-        whole_square, lambda *x: -algorithms.running_cost(*x), (lambda *x: None, "not written yet"),
+        whole_square, lambda *x: -right(*x), (lambda *x: None, "not written yet"),
         lambda func, z_end, t0, t1: z_end,
     ])  # fmt: skip
 
@@ -388,7 +389,7 @@ def test_repairs():
         dt[0] = -np.sum((a - g[0]) * func(t[0], ys[0], *params))
         return a, list(dt), tuple(total)
 
-    right = algorithms.from_stored
+    right = remembered(algorithms.from_stored)
 
     def two_parameters(func, ys, t, params, g):
         W, b = params
