@@ -189,7 +189,7 @@ GRADED["3.3 From memory"] = (
         (at(lambda n: (np.arange(n) + 0.5) / n), "in the middle of each step"),
         (at(lambda n: np.arange(1, n) / n), ""),
         (at(lambda n: (np.arange(n) / n)[::-1]), ""),
-        (lambda field, z, n: at(lambda n: np.arange(n) / n)(field, z, 100 * n), ""),
+        (lambda field, z, n: at(lambda n: np.arange(n) / n)(field, z, 1000 * n), ""),
         (lambda field, z, n: z + field(0, z), ""),
         (lambda field, z, n: [z := z + field(k, z) for k in range(n)][-1], ""),
         (lambda field, z, n: [z := z + field(0, z) / n for _ in range(n)][-1], "time 0 again"),
