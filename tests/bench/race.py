@@ -14,7 +14,6 @@ import torch
 
 Run = Callable[[], int]
 WARM_UP = 5  # rounds that do not count
-ONE_BOUND = 2  # as many where a bound is half as far again: only the very first round was seen to differ
 
 
 class Race(NamedTuple):
@@ -26,9 +25,7 @@ class Race(NamedTuple):
     target: float | None
 
 
-def ratios(
-    race: Race, pairs: int, gpu: bool = False, bound: float | None = None, warm_up: int = WARM_UP
-) -> list[float]:
+def ratios(race: Race, pairs: int, gpu: bool = False, bound: float | None = None) -> list[float]:
     """ours / theirs in this thread's processor time, on a GPU in the clock's, sorted; they take turns to go first.
 
     With a ``bound`` the race ends as soon as more than half of all ``pairs`` lie on one side of it. Those that are left
@@ -36,7 +33,7 @@ def ratios(
     """
     clock = perf_counter if gpu else thread_time
     found: list[float] = []
-    for i in range(-warm_up, pairs):
+    for i in range(-WARM_UP, pairs):
         if bound is not None and decided(found, pairs, bound):
             break
         seconds = {}
@@ -57,7 +54,7 @@ def median_within(race: Race, bound: float, pairs: int, tries: int = 1) -> float
     found = float("inf")
     for _ in range(tries):
         if found > bound:
-            found = median(ratios(race, pairs, bound=bound, warm_up=ONE_BOUND))
+            found = median(ratios(race, pairs, bound=bound))
     return found
 
 

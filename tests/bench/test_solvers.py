@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tests.bench import solvers
-from tests.bench.race import ONE_BOUND, Race, decided, measure, median_within
+from tests.bench.race import WARM_UP, Race, decided, measure, median_within
 
 LOOSE = 1.5  # other tests, and other people, use the machine at the same time
 
@@ -55,7 +55,7 @@ def test_the_bound_ends_a_race_and_a_try_that_keeps_it_is_the_last():
     runs = []
     race = Race("slow / fast", lambda: runs.append(0) or sum(range(3_000)), lambda: sum(range(30_000)), None)
     assert median_within(race, 100.0, pairs=9, tries=3) < 100
-    assert len(runs) == ONE_BOUND + 5
+    assert len(runs) == WARM_UP + 5
     runs.clear()
     assert median_within(race, 0.0, pairs=3, tries=2) > 0
-    assert len(runs) == 2 * (ONE_BOUND + 2)
+    assert len(runs) == 2 * (WARM_UP + 2)
