@@ -75,8 +75,8 @@ def solve(
              use it. The numbers are the same but for rounding; the gradient through ``odeint`` is that of
              ``odeint_checkpoint``, a first derivative. What cannot be compiled is solved as without it, after a warning
              that says why. Small networks gain most: on one CPU thread a solve took 0.3, an iteration by checkpoints
-             or the adjoint 0.15 of the time without it, an ODE-Net's with 128 images as long; on a GPU it has not been
-             measured);
+             0.2 and by the adjoint 0.15 of the time without it, an ODE-Net's with 128 images as long; on a GPU it has
+             not been measured);
              Adams: max_order (4), and implicit_adams max_iters (20) for the iterations on each step's equation.
     dense:   also keep what it takes to give the state at any time.
 
