@@ -235,7 +235,7 @@ def adjoint_settings(
 
     A tolerance given for each entry of the state becomes the smallest of them, as the backward state is another one.
     """
-    if options is None and forward["options"] and method not in (None, forward["method"]):
+    if options is None and set(forward["options"] or ()) - {"compile"} and method not in (None, forward["method"]):
         raise ValueError("adjoint_options must be given when adjoint_method differs from method and options are given")
     chosen = dict(forward["options"] or {}) if options is None else dict(options)
     norm = chosen.pop("norm", "full") if options is not None else "full"

@@ -72,11 +72,12 @@ def solve(
              solution is an ``EachSolution``, which tells what became of each);
              Runge-Kutta methods: compile (True: torch.compile makes one program of func and the steps, at the first
              call for each func, shape, dtype, device and method, which takes seconds and is warned of; further calls
-             use it. The numbers are the same but for rounding; the gradient through ``odeint`` is that of
-             ``odeint_checkpoint``, a first derivative. What cannot be compiled is solved as without it, after a warning
-             that says why. Small networks gain most: on one CPU thread a solve took 0.3, an iteration by checkpoints
-             0.2 and by the adjoint 0.15 of the time without it, an ODE-Net's with 128 images as long; on a GPU it has
-             not been measured);
+             use it. The numbers are the same but for rounding, and but for one evaluation more for each rejected step
+             of a pair that is not FSAL, and for ``odeint_adjoint`` by fixed steps; the gradient through ``odeint`` is
+             that of ``odeint_checkpoint``, a first derivative. What cannot be compiled is solved as without it, after a
+             warning that says why. Small networks gain most: on one CPU thread a solve took 0.3, an iteration by
+             checkpoints 0.2 and by the adjoint 0.15 of the time without it, an ODE-Net's with 128 images as long; on a
+             GPU it has not been measured);
              Adams: max_order (4), and implicit_adams max_iters (20) for the iterations on each step's equation.
     dense:   also keep what it takes to give the state at any time.
 

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import vjp
 
-from nodelib.common.arguments import METHODS, check_adjoint, default_tolerances
+from nodelib.common.arguments import METHODS, check_adjoint, check_method, default_tolerances
 from nodelib.common.controller import next_first_step
 from nodelib.common.solution import SolverError, on_the_way_back
 from nodelib.torch_ode.adjoint import adjoint_gradients, first_order_only
@@ -28,7 +28,7 @@ from nodelib.torch_ode.forms import Form
 from nodelib.torch_ode.look import Look
 from nodelib.torch_ode.modes import eager, refuse_batches, without_autocast
 from nodelib.torch_ode.modules import CALLBACKS
-from nodelib.torch_ode.problem import instant, tolerances
+from nodelib.torch_ode.problem import MORE_OPTIONS, instant, tolerances
 
 
 class Back(NamedTuple):
@@ -115,19 +115,30 @@ class _CompiledAdjoint(torch.autograd.Function):
         with without_autocast(ys):
             for was in f0:
                 seen(look, g.shape[1], was, case.times[0], func(instant(case.times[0], ys), ys[0]))
+            found = None
             try:
-                a, dparams, evaluations = solved_back(compiled, case, ctx.request, back, params, ys, f1, g, look)
+                found = solved_back(compiled, case, ctx.request, back, params, ys, f1, g, look)
+                compiled.count(before, found[2] + len(f0))
             except Stay as reason:
                 compiled.count(before, 0)
                 if str(reason):
                     compiled.say(str(reason))
-                flat, t = ys.reshape(len(ys), -1), torch.tensor(case.times, dtype=torch.float64)
-                a, _, dparams = adjoint_gradients(
-                    func, case.form, flat, t, params, g, back.settings, back.norm, time_gradient=False
-                )
-            else:
-                compiled.count(before, evaluations + len(f0))
-        return (None, None, None, None, None, a.view(ys.shape[1:]), *dparams)
+            if found is None:  # not within "except", which holds on to what the failed attempt has set
+                found = without_programs(case, ctx.request, back, params, ys, f1, g)
+        return (None, None, None, None, None, found[0].view(ys.shape[1:]), *found[1])
+
+
+def without_programs(
+    case: Case, request: Request, back: Back, params: list[Tensor], ys: Tensor, f1: Tensor, g: Tensor
+) -> tuple[Tensor, list[Tensor]]:
+    """(dL/dy0, [dL/dθ]) by the uncompiled adjoint."""
+    look = Look(params, case.form)
+    look.f1, look.strangers = f1.reshape(-1), []
+    flat, t = ys.reshape(len(ys), -1), torch.tensor(case.times, dtype=torch.float64)
+    a, _, dparams = adjoint_gradients(
+        request.func, case.form, flat, t, params, g, back.settings, back.norm, time_gradient=False, look=look
+    )
+    return a, dparams
 
 
 def seen(look: Look, n: int, was: Tensor, t: float, now: Tensor) -> None:
@@ -157,11 +168,20 @@ def solved_back(
             interval = replace(interval, **options)
         found = Found(interval, state[None])
         if i == len(ys) - 1:
-            found.look = partial(seen, look, n, f1, case.times[-1])
+            same = partial(seen, look, n, f1, case.times[-1])
+            if interval.method.adaptive:
+                found.look = same
+            else:
+                same(func(instant(case.times[-1], ys), ys[-1]))
+                evaluations += 1
         try:
             state = entered(compiled, interval, func, params, state, found)
         except SolverError as error:
             raise on_the_way_back(error, case.times[i], case.times[i - 1]) from error
+        except RuntimeError as error:
+            if "torch.func" not in str(error):
+                raise
+            raise Stay(f"torch.func cannot differentiate func: {error}") from error
         evaluations += found.nfe
         options = next_first_step(found.log, interval.method.order)
         a, dparams = state[n : 2 * n] + g[i - 1], state[2 * n :]  # a jumps where the loss looks at z
@@ -173,7 +193,7 @@ def intervals(case: Case, back: Back, names: tuple[str, ...], sizes: list[int], 
     """The case of the backward solve between each two output times, the first two first."""
     known = (*back.key, *sizes)  # a layer may come to have another width
     if known not in case.backs:
-        method, options = METHODS[back.settings["method"]], back.settings["options"]
+        method, options = check_method(back.settings["method"], back.settings["options"], MORE_OPTIONS)
         tols = tolerances(back.settings["rtol"], back.settings["atol"], state, Form(state))
         device, whole = state.device, as_loop(state.device, len(state))
         batch, *shape = case.form.shapes[0] or (0,)

@@ -18,6 +18,7 @@ from nodelib.torch_ode.compiling.loops_back import loop_back, shares, step_back
 from nodelib.torch_ode.compiling.programs import Compiled, Stay, mark_batch
 from nodelib.torch_ode.look import Look
 from nodelib.torch_ode.modes import eager, hidden, without_autocast
+from nodelib.torch_ode.problem import instant
 
 NO_MODULE = "func is no Module, so that a program cannot be handed its parameters: pass the Module itself"
 
@@ -47,7 +48,9 @@ class _Compiled(torch.autograd.Function):
             kept = [x for piece in pieces for x in (piece.n, piece.spans, piece.states)]
         else:
             kept = [x for piece in pieces for x in (piece.spans, piece.states[0])] + [ys[-1].clone()]
-        ctx.save_for_backward(y0, *params, *kept)
+        f1 = found[0].f1
+        ctx.compares = f1 is not None
+        ctx.save_for_backward(y0, ys[-1].clone(), y0 if f1 is None else f1, *params, *kept)
         return ys
 
     @staticmethod
@@ -56,11 +59,12 @@ class _Compiled(torch.autograd.Function):
         first_order_only()
         if hidden(g):
             raise TypeError("option 'compile' takes one dL/dy at a time: leave it away, or use a loop")
-        y0, *tensors = ctx.saved_tensors
+        y0, y1, f1, *tensors = ctx.saved_tensors
         params, kept = tensors[: len(ctx.request.params)], tensors[len(ctx.request.params) :]
         compiled, case = ctx.compiled, ctx.case
         before = compiled.counts()
         with without_autocast(y0):
+            found: tuple[Any, ...] = ()
             try:
                 if case.whole:
                     found = back_by_loop(compiled, case, ctx.request, params, kept, g.contiguous())
@@ -68,15 +72,25 @@ class _Compiled(torch.autograd.Function):
                     found = back_by_steps(compiled, case, ctx.request, params, kept, ctx.outputs, g)
             except Stay as reason:
                 compiled.say(str(reason))
-                return (None, None, None, None, *without_programs(ctx.request, y0, params, g))
+            if not found:  # not within "except", which holds on to what the failed attempt has set
+                look = Look((), case.form)
+                if ctx.compares:  # its steps may be others by rounding, and so its end; not so for fixed steps
+                    now = ctx.request.func(instant(case.times[-1], y1), y1)
+                    look.same(look.change(now.reshape(-1), f1.reshape(-1)), case.times[-1])
+                ends, gradients = without_programs(ctx.request, y0, params, g)
+                if not ctx.compares:
+                    look.same(look.change(ends.reshape(-1), y1.reshape(-1)), case.times[0], "a step ends somewhere")
+                return (None, None, None, None, *gradients)
         a, change, evaluations, *dparams = found
         compiled.count(before, evaluations)
         Look((), case.form).same(change, case.times[0], "a step ends somewhere")
         return (None, None, None, None, a + g[0], *dparams)
 
 
-def without_programs(request: Request, y0: Tensor, params: list[Tensor], g: Tensor) -> tuple[Tensor, ...]:
-    """The gradients, by solving again with the uncompiled ``odeint_checkpoint``."""
+def without_programs(
+    request: Request, y0: Tensor, params: list[Tensor], g: Tensor
+) -> tuple[Tensor, tuple[Tensor, ...]]:
+    """The last state and the gradients, by solving again with the uncompiled ``odeint_checkpoint``."""
     from nodelib.torch_ode.checkpoint import odeint_checkpoint  # imports this module, by way of ``compiled``
 
     options = {key: value for key, value in request.options.items() if key != "compile"}
@@ -84,7 +98,7 @@ def without_programs(request: Request, y0: Tensor, params: list[Tensor], g: Tens
     with torch.enable_grad():
         y = y0.detach().requires_grad_()
         ys = odeint_checkpoint(request.func, y, request.t, adjoint_params=params, **settings)
-    return torch.autograd.grad(ys, (y, *params), g, allow_unused=True)
+    return ys[-1].detach(), torch.autograd.grad(ys, (y, *params), g, allow_unused=True)
 
 
 def called(names: tuple[str, ...]) -> Callable[..., Tensor]:

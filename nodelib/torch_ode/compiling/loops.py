@@ -145,7 +145,7 @@ class Kept(NamedTuple):
 
 class Attempt(NamedTuple):
     """An attempted step: its end, size and error ratio, the state there, its slopes and the next step's first one, the
-    size of the next attempt, and whether that is down to the rounding of t."""
+    size of the next attempt, and whether that is down to the rounding of t, or nan."""
 
     t1: Tensor
     h: Tensor
@@ -181,7 +181,7 @@ def attempt(
     accepted = (ratio <= 1) | (whole <= shortest)
     last = k[-1] if rows.fsal else func(t1.to(y.dtype), y1)
     next_h = h * step_factor(ratio, rows.order)
-    return Attempt(t1, h, ratio, accepted, y1, k, last, next_h, ~accepted & (next_h.abs() <= 10 * EPS * t.abs()))
+    return Attempt(t1, h, ratio, accepted, y1, k, last, next_h, ~accepted & ~(next_h.abs() > 10 * EPS * t.abs()))
 
 
 def told(now: list[Tensor], y: Tensor, log: Tensor) -> Tensor:

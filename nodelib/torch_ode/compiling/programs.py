@@ -27,7 +27,8 @@ BACKEND = "inductor"  # another of torch.compile's for tests, which trace the sa
 # Guards on torch's and our own functions: half of them all, and they do not change
 OURS = (
     "__import__('torch')",
-    "G['__import_torch",
+    "G['__import_torch']",
+    "G['__import_torch_dot_",
     "G['__import_nodelib_dot_torch_ode_dot_",
     "rows",
     "norm",
@@ -105,10 +106,13 @@ class Program:
     def __call__(self, *args: Any) -> Any:
         if self.given_up:
             raise Stay(OFTEN)
-        before, start = self.compiles, time.perf_counter()
+        before, start, hooks = self.compiles, time.perf_counter(), torch._C._autograd
+        forbidden = hooks._saved_tensors_hooks_get_disabled_error_message()
         try:
             found = self.run(*args)
         except Exception as error:
+            if forbidden is None:  # a trace that fails within torch.func leaves them so
+                hooks._saved_tensors_hooks_enable()
             if self.given_up:
                 raise Stay(OFTEN) from None
             if before and not _from_compiler(error):

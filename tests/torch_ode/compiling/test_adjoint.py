@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 import torch
+import torch.utils.checkpoint
 from torch import nn
 
 from nodelib.common.solution import AnotherFunction, MaxStepsReached
@@ -233,4 +234,33 @@ def test_the_way_back_that_cannot_be_compiled_is_solved_again(monkeypatch):
     monkeypatch.setattr(programs.Program, "__call__", broken)
     with pytest.warns(UserWarning, match="no way back"):
         fast = gradients(odeint_adjoint, func, ENDS, start(), **with_option(EULER))
+    assert all(torch.allclose(a, b, rtol=1e-12, atol=1e-13) for a, b in zip(plain, fast, strict=True))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        y = odeint_adjoint(func, start(), ENDS, **with_option(EULER))
+    func.pull = 0.2
+    with pytest.raises(AnotherFunction, match="at t = 3 and the same y"):
+        y.sum().backward()
+
+
+def test_another_method_on_the_way_back_needs_no_options_for_compile():
+    func, settings = Small(), {"method": "euler", "adjoint_method": "midpoint"}
+    plain = gradients(odeint_adjoint, func, NINE, start(), **settings)
+    fast = quiet(gradients, odeint_adjoint, func, NINE, start(), **with_option(settings))
+    assert all(torch.allclose(a, b, rtol=1e-12, atol=1e-13) for a, b in zip(plain, fast, strict=True))
+
+
+class Checkpointed(Small):
+    """What torch.compile takes on the way there, and not in the product on the way back."""
+
+    def forward(self, t, y):
+        return torch.utils.checkpoint.checkpoint(super().forward, t, y, use_reentrant=False)
+
+
+@pytest.mark.parametrize("method", ["euler", "heun_euler"])
+def test_func_with_torchs_own_checkpoints(method, size):
+    func, settings = Checkpointed(), {"method": method, "rtol": 1e-2, "atol": 1e-2}
+    plain = gradients(odeint_adjoint, func, ENDS, start(), **settings)
+    with pytest.warns(UserWarning, match="left aside"):
+        fast = gradients(odeint_adjoint, func, ENDS, start(), **with_option(settings))
     assert all(torch.allclose(a, b, rtol=1e-12, atol=1e-13) for a, b in zip(plain, fast, strict=True))

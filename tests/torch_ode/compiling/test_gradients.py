@@ -112,3 +112,17 @@ def test_the_way_back_that_cannot_be_compiled_is_solved_again(monkeypatch):
     with pytest.warns(UserWarning, match="no way back"):
         fast = gradients(odeint_checkpoint, func, ENDS, start(), **with_option(settings))
     assert all(torch.allclose(a, b, rtol=1e-12, atol=1e-13) for a, b in zip(plain, fast, strict=True))
+
+
+@pytest.mark.parametrize("method", ["euler", "heun_euler"])
+def test_another_func_is_an_error_also_where_the_way_back_cannot_be_compiled(method, monkeypatch):
+    func = Small()
+    y = quiet(odeint_checkpoint, func, start(), ENDS, method=method, rtol=1e-2, atol=1e-2, options=COMPILE)
+
+    def broken(self, *args):
+        raise programs.Stay("no way back")
+
+    monkeypatch.setattr(programs.Program, "__call__", broken)
+    func.pull = 0.2
+    with pytest.raises(AnotherFunction), pytest.warns(UserWarning, match="no way back"):
+        y.sum().backward()

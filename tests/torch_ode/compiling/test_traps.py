@@ -1,15 +1,18 @@
 """The traps that compilers set: what changes between calls, and what an evaluation changes."""
 
 import gc
+import sys
 import warnings
 import weakref
 from itertools import pairwise
+from types import ModuleType
 from typing import Any
 
 import pytest
 import torch
 from torch import nn
 
+from nodelib.common.solution import NonFiniteState
 from nodelib.torch_ode import odeint, solve
 from nodelib.torch_ode.compiling import programs
 from tests.torch_ode.compiling.fields import (
@@ -20,6 +23,7 @@ from tests.torch_ode.compiling.fields import (
     Field,
     Line,
     Moody,
+    Small,
     both_cheap,
     programs_of,
     quiet,
@@ -238,6 +242,29 @@ def test_a_tensor_that_comes_to_need_a_gradient():
     with pytest.warns(UserWarning, match="left aside.*not among its parameters"):
         y = odeint(func, y0, ENDS, **settings)
     assert y.requires_grad
+
+
+@torch.no_grad()
+def test_a_number_of_a_readers_module_whose_name_begins_with_torch(monkeypatch):
+    """torch's own functions are trusted not to change; torchmine's are not torch's."""
+    mine = ModuleType("torchmine")
+    exec("SCALE = 1.0\ndef func(t, y):\n    return -y * SCALE", vars(mine))
+    monkeypatch.setitem(sys.modules, "torchmine", mine)
+    for mine.SCALE in (1.0, 2.0):  # type: ignore[attr-defined]
+        same(*both_cheap(mine.func, start(), ENDS))
+
+
+@torch.no_grad()
+def test_parameters_that_have_become_nan_are_said_at_once(size):
+    func = Small()
+    quiet(odeint, func, start(), ENDS, method="heun_euler", rtol=1e-3, atol=1e-3, options=COMPILE)
+    func.w.fill_(torch.nan)
+    program = programs_of(func)[0]
+    calls, run = [], program.run
+    program.run = lambda *args: calls.append(0) or run(*args)
+    with pytest.raises(NonFiniteState, match="at its first evaluation"):
+        odeint(func, start(), ENDS, method="heun_euler", rtol=1e-3, atol=1e-3, options=COMPILE)
+    assert len(calls) == 1
 
 
 @torch.no_grad()
