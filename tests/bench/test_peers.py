@@ -7,15 +7,17 @@ import importlib.util
 from collections.abc import Iterator
 from importlib import import_module, metadata
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
+from nodelib import numpy_ode, torch_ode
 from nodelib.common.tableaus import TABLEAUS
 from nodelib.experiments import records
-from tests.bench.peers import growth, measure, ours, races, scipy_peer, table
+from tests.bench.peers import growth, measure, ours, precision, races, scipy_peer, table
 from tests.bench.peers.measure import Case, Limits, Outcome, compete, in_turn
 from tests.bench.peers.workloads import PROBLEMS, DemoTask, end_of
 
@@ -100,6 +102,51 @@ def test_tolerances_mean_the_same():
     np.testing.assert_allclose(np.abs(theirs.numpy()) * ours.LOOSER, np.abs(mine), rtol=1e-6)
 
 
+def test_each_is_handed_to_its_own_solver_at_the_tolerance_that_means_the_same(monkeypatch):
+    """A solver that is called says which it is, and stops: its side, its way to the gradient, and rtol."""
+
+    class Called(Exception):
+        pass
+
+    def stops(side: str, way: str) -> Any:
+        def solver(*_: Any, rtol: float, **__: Any) -> Any:
+            raise Called(side, way, rtol)
+
+        return solver
+
+    names = {"backprop": "odeint", "checkpoint": "odeint_checkpoint", "adjoint": "odeint_adjoint"}
+    theirs = import_module("torchdiffeq")
+    for way, name in names.items():
+        monkeypatch.setitem(ours.WAYS, way, stops("nodelib", way))
+        monkeypatch.setattr(torch_ode, name, stops("nodelib", way))
+        monkeypatch.setattr(theirs, name, stops("torchdiffeq", way), raising=False)
+    monkeypatch.setattr(numpy_ode, "solve", stops("nodelib", "numpy"))
+    monkeypatch.setattr(scipy_peer, "solve_ivp", stops("scipy", "numpy"))
+    monkeypatch.setattr(ours, "COMPILED", False)
+    for each in races.workloads(smoke=True):
+        cases = each.cases()
+        tols = {case.solver: case.tol for case in cases}
+        for case in cases:
+            like_ours = case.package in ("nodelib", "scipy") or case.solver.endswith("Dopri8")
+            looser = 1 if like_ours else ours.LOOSER
+            assert case.tol * looser == pytest.approx(tols[case.against]), case
+            kind = case.solver.split()[1].partition(",")[0]
+            if case.package not in MISSING:
+                way = "numpy" if "numpy dopri5" in tols else kind if kind in names else "backprop"
+                with pytest.raises(Called) as called:
+                    case.make()()
+                assert called.value.args == (case.package, way, pytest.approx(case.tol)), case
+            if case.package == "torchode":
+                assert case.against.endswith(", per sample")
+            elif kind in names:
+                assert case.against == f"torch {kind}"
+            elif case.solver != "torch dopri5, per sample":
+                twin = {"diffrax Recursive": "torch checkpoint", "diffrax Backsolve": "torch adjoint"}
+                gradient = next((mine for start, mine in twin.items() if case.solver.startswith(start)), None)
+                first = next(iter(tols))  # numpy or torch dopri5, or backpropagation
+                assert case.against == (gradient or first), case
+
+
 @pytest.mark.parametrize("name", PROBLEMS)
 def test_evaluations_are_those_that_the_field_sees(name, monkeypatch):
     seen = [0]
@@ -162,6 +209,41 @@ def test_the_error_is_relative_to_the_reference():
     assert found[0]["error"] == pytest.approx(0.2)
 
 
+def test_ratios_are_of_times_of_the_same_round_and_upside_up(monkeypatch):
+    """The peer takes 2, 2.1 … 3 times as long by the processor, 7 times by the clock, in rounds that differ."""
+    mine = np.array([1.0, 8, 1, 8, 1, 8, 1, 8, 1, 8, 1])
+    cpu = np.stack([mine, mine * np.linspace(2, 3, 11)], 1)
+    monkeypatch.setattr(measure, "in_turn", lambda runs, limits: (cpu, np.stack([10 * mine, 70 * mine], 1)))
+    cases = [case("ours"), case("other", "scipy")._replace(make=lambda: lambda: Outcome(7, 1.0, 60.0))]
+    own, other = compete(cases, 1.0, Limits(0, 1, 1, 0))
+    assert own["ratio"] == [1, 1, 1]
+    assert other["ratio"] == pytest.approx([2.5, 2.1, 2.9])
+    assert (own["cpu_ms"], own["wall_ms"], own["rounds"]) == (1e3, 1e4, 11)
+    assert (other["wall_ms"], other["nfe"], other["tol"]) == (7e4, 7, 1e-3)
+    assert other["first_s"] == 60  # compiled for another row
+    assert compete(cases, 1.0, Limits(0, 1, 1, 0), "cuda")[1]["ratio"] == pytest.approx([7, 7, 7])
+
+
+def test_the_clocks_are_not_exchanged_and_the_time_allowed_begins_after_warming_up(monkeypatch):
+    now = {"cpu": 0.0, "wall": 0.0}
+
+    def run(cpu: float, wall: float) -> measure.Run:
+        def once() -> Outcome:
+            now["cpu"], now["wall"] = now["cpu"] + cpu, now["wall"] + wall
+            return Outcome(0, None)
+
+        return once
+
+    clocks = SimpleNamespace(process_time=lambda: now["cpu"], perf_counter=lambda: now["wall"])
+    for module in (measure, precision):
+        monkeypatch.setattr(module, "time", clocks)
+    cpu, wall = in_turn([run(1, 2), run(3, 5)], Limits(40, 100))
+    assert (cpu == [1, 3]).all()
+    assert (wall == [2, 5]).all()
+    assert len(cpu) == 6  # 7 s a round: the sixth is the first to end after 40 s
+    assert precision.times_of(run(3, 5), 0.0) == precision.times_of(run(3, 5), 20.0) == 3e3
+
+
 def test_all_take_turns_and_warm_up_first():
     order: list[str] = []
 
@@ -178,13 +260,15 @@ def test_all_take_turns_and_warm_up_first():
     assert order.count("d") == 5  # two to warm up, and three whatever the time
 
 
-def test_memory_grows_with_the_steps_by_backpropagation_alone():
+def test_memory_grows_with_the_steps_by_backpropagation_alone(monkeypatch):
+    monkeypatch.setattr(growth, "seconds", lambda jobs, rounds: [0.5] * len(jobs))
     found = growth.growth("steps", (5, 20), rounds=1)["rows"]
     rise = {name: row["bytes"][1] - row["bytes"][0] for name, row in found.items()}
     flat = rise["reversible"], rise["adjoint"], rise["torchdiffeq adjoint"]
     assert max(flat) <= 4 * 15  # a number for the time of each step, at most
     assert 4 * 40 * 15 <= rise["checkpoint"] < rise["backprop"] / 10  # a state of 40 numbers
     assert rise["torchdiffeq backprop"] > 10 * rise["checkpoint"]
+    assert all(row["ms"] == [500, 500] for row in found.values())
 
 
 def made_up(**ratios: tuple[float, float, float]) -> dict[str, Any]:
@@ -209,9 +293,32 @@ def test_the_table_says_who_is_ahead_and_who_is_missing():
     peers = ("2 (1.5–2.5)", "not installed", "0.9 (0.8–1.1)", "**0.05** (0.04–0.06)")
     assert made.rows == [("work", "12.3", "100", *peers)]
     assert "diffrax in 1 of its 1 rows, in 0.05 of our time" in table.ahead(record)
+    assert "which takes 5.0 to 5 s first" in table.ahead(record)
     assert "torchdyn" not in table.ahead(record)  # not beyond the spread
     assert "1.10 to 1.10 times ours, their errors 0.5 to 0.5 times" in table.fairness(record)
     assert "Not installed: torchode." in table.conditions(record)
+
+
+def test_a_row_per_sample_is_held_against_ours_per_sample_and_one_of_ours_alone_is_no_line():
+    record = made_up(torchdiffeq=(2.0, 1.5, 2.5))
+    rows = record["workloads"][0]["rows"]
+    rows.append(rows[0] | {"solver": "torch checkpoint", "against": "torch checkpoint"})
+    rows.append(rows[0] | {"solver": "torch dopri5, per sample", "nfe": 220})
+    rows[-3] |= {"against": "torch dopri5, per sample", "status": "measured", "nfe": 242, "error": 1e-3}
+    rows[-3] |= {"ratio": [0.5, 0.4, 0.6], "first_s": 1.0}
+    assert [line.mine for line in table.lines(record)] == ["torch dopri5"]
+    assert "1.10 to 1.10 times ours" in table.fairness(record)
+    assert "torchode in 1 of its 1 rows, in 0.5 of our time" in table.ahead(record)
+
+
+def test_methods_of_other_kinds_are_told_beside_their_like():
+    record = made_up(torchdiffeq=(2.0, 1.5, 2.5))
+    times = {"numpy dopri5": 10, "numpy dopri8": 20, "SciPy DOP853": 40, "SciPy LSODA": 5, "diffrax Dopri8": 1}
+    status = {"status": "measured", "package": "", "against": "numpy dopri5"}
+    record["workloads"][0]["rows"] += [{"solver": name, "cpu_ms": ms, **status} for name, ms in times.items()]
+    said = "SciPy DOP853 takes 2 of our dopri8's time; diffrax Dopri8 takes 0.05 of our dopri8's time"
+    assert table.others(record) == f"Other methods, in the figure: {said}; SciPy LSODA takes 0.5 of our dopri5's time."
+    assert table.others(made_up()) == ""
 
 
 def test_compiled_solves_are_held_against_diffrax():
@@ -250,6 +357,27 @@ def test_the_figures_are_drawn_from_a_record(figures, smoke):
     assert [ax.get_title(loc="left") for ax in figures.precision(smoke).axes[:4]] == [*PROBLEMS, "ode_demo"]
     lines = figures.growth(smoke).axes[0].get_lines()
     assert [line.get_label() for line in lines] == list(growth.ways())
+
+
+def test_the_figures_have_the_numbers_of_the_record(figures):
+    """Each ratio of the first line, with its percentiles; evaluations above and times below; megabytes."""
+    record = records.read("bench")
+    drawn = figures.where(record).axes[0].get_lines()
+    points = {(line.get_xdata()[0], line.get_ydata()[0]) for line in drawn if line.get_marker() == "P"}
+    bars = {tuple(line.get_xdata()) for line in drawn if len(line.get_xdata()) == 2}
+    for i, line in enumerate(table.lines(record)[:8]):  # the numpy twin's, each with SciPy's of the same order
+        (scipy,) = (row for column, row in table.cells(record, line) if column == "scipy")
+        assert scipy["ratio"][0] in [x for x, y in points if round(y) == i]
+        assert tuple(scipy["ratio"][1:]) in bars
+    axes = figures.precision(record).axes
+    first = record["precision"][0]
+    for ax, key in ((axes[0], "nfe"), (axes[len(axes) // 2], "ms")):
+        assert list(ax.get_lines()[0].get_xdata()) == first[key]
+        assert list(ax.get_lines()[0].get_ydata()) == first["error"]
+    for above, below, each in zip(*np.reshape(figures.growth(record).axes, (2, -1)), record["growth"], strict=True):
+        for row, upper, lower in zip(each["rows"].values(), above.get_lines(), below.get_lines(), strict=True):
+            assert list(upper.get_ydata()) == [b / 1e6 for b in row["bytes"]]
+            assert list(lower.get_ydata()) == row["ms"]
 
 
 def test_the_record_is_of_all_the_workloads():
