@@ -106,7 +106,7 @@ class Program:
     def __call__(self, *args: Any) -> Any:
         if self.given_up:
             raise Stay(OFTEN)
-        before, start, hooks = self.compiles, time.perf_counter(), torch._C._autograd
+        before, start, hooks = self.compiles, time.perf_counter(), torch._C._autograd  # type: ignore[attr-defined]
         forbidden = hooks._saved_tensors_hooks_get_disabled_error_message()
         try:
             found = self.run(*args)
