@@ -21,7 +21,7 @@ from nodelib.common.solution import SolverError, on_the_way_back
 from nodelib.torch_ode.adjoint import adjoint_gradients, first_order_only
 from nodelib.torch_ode.compiling.cases import Case, Request, as_loop, assembled, grid_in, unfit_method, unfit_options
 from nodelib.torch_ode.compiling.compiled import Found, asked_for, attempted, entered, left_aside, named_among, run
-from nodelib.torch_ode.compiling.compiled_gradients import NO_MODULE, called
+from nodelib.torch_ode.compiling.compiled_gradients import NO_MODULE, called, same_parameters
 from nodelib.torch_ode.compiling.loops import Kept, Norm, rms
 from nodelib.torch_ode.compiling.programs import Compiled, Stay
 from nodelib.torch_ode.forms import Form
@@ -109,6 +109,7 @@ class _CompiledAdjoint(torch.autograd.Function):
         params, f0 = tensors[: ctx.count], tensors[ctx.count :]
         compiled, case, back, func = ctx.compiled, ctx.case, ctx.back, ctx.request.func
         look, g = Look((), case.form), g.reshape(len(g), -1)
+        same_parameters(ctx.request, params)
         largest = float(torch.linalg.vector_norm(g, dim=1).max()) / sqrt(g.shape[1])
         check_adjoint(largest, back.settings["atol"] or default_tolerances(torch.finfo(ys.dtype).eps)[1])
         before = compiled.counts()

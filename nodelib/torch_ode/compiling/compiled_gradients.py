@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from nodelib.common.solution import changed
 from nodelib.torch_ode.adjoint import first_order_only
 from nodelib.torch_ode.compiling.cases import Case, Request
 from nodelib.torch_ode.compiling.compiled import Found, run
@@ -62,6 +63,8 @@ class _Compiled(torch.autograd.Function):
         y0, y1, f1, *tensors = ctx.saved_tensors
         params, kept = tensors[: len(ctx.request.params)], tensors[len(ctx.request.params) :]
         compiled, case = ctx.compiled, ctx.case
+        if not ctx.request.strict:  # odeint's gradient is that of the parameters that were there, as its graph's is
+            same_parameters(ctx.request, params)
         before = compiled.counts()
         with without_autocast(y0):
             found: tuple[Any, ...] = ()
@@ -85,6 +88,14 @@ class _Compiled(torch.autograd.Function):
         compiled.count(before, evaluations)
         Look((), case.form).same(change, case.times[0], "a step ends somewhere")
         return (None, None, None, None, a + g[0], *dparams)
+
+
+def same_parameters(request: Request, params: list[Tensor]) -> None:
+    """Raise AnotherFunction where func has no longer these parameters."""
+    now = dict(request.func.named_parameters()) if params else {}  # type: ignore[attr-defined]
+    for name, was in zip(request.params, params, strict=True):
+        if name not in now or not now[name].is_set_to(was):
+            raise changed(f"its parameter {name} is another one")
 
 
 def without_programs(

@@ -4,9 +4,10 @@ from typing import Any
 
 import pytest
 import torch
+from torch import nn
 
 from nodelib.common.solution import AnotherFunction
-from nodelib.torch_ode import odeint, odeint_checkpoint
+from nodelib.torch_ode import odeint, odeint_adjoint, odeint_checkpoint
 from nodelib.torch_ode.compiling import programs
 from tests.torch_ode.compiling.fields import (
     COMPILE,
@@ -112,6 +113,20 @@ def test_the_way_back_that_cannot_be_compiled_is_solved_again(monkeypatch):
     with pytest.warns(UserWarning, match="no way back"):
         fast = gradients(odeint_checkpoint, func, ENDS, start(), **with_option(settings))
     assert all(torch.allclose(a, b, rtol=1e-12, atol=1e-13) for a, b in zip(plain, fast, strict=True))
+
+
+def test_a_weight_that_is_exchanged_is_an_error_but_for_odeint():
+    for solver in (odeint_checkpoint, odeint_adjoint, odeint):
+        func = Small()
+        was = func.w
+        y = quiet(solver, func, start(), ENDS, method="heun_euler", rtol=1e-2, atol=1e-2, options=COMPILE)
+        (want,) = torch.autograd.grad(y.sum(), was, retain_graph=True)
+        func.w = nn.Parameter(2 * was.detach())
+        if solver is odeint:
+            assert torch.equal(torch.autograd.grad(y.sum(), was)[0], want)
+        else:
+            with pytest.raises(AnotherFunction, match="its parameter w is another one"):
+                y.sum().backward()
 
 
 @pytest.mark.parametrize("method", ["euler", "heun_euler"])
