@@ -1,7 +1,8 @@
-"""What every test run shares, from whatever folder it is started: how nbval compares, and a clean IPython."""
+"""What every test run shares, from whatever folder: how nbval compares, a clean IPython, torch as it was before."""
 
 import gc
 import os
+import sys
 import tempfile
 from collections.abc import Generator, Iterator
 from pathlib import Path
@@ -55,6 +56,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
         items[:] = with_further(items)
     items.sort(key=lambda item: [not item.nodeid.startswith(place) for place in LONGEST])
+
+
+@pytest.fixture(autouse=True)
+def _subnormal_numbers() -> Iterator[None]:
+    """Subnormal numbers are 0 for a whole process once a script has asked torch for that: not beyond its test."""
+    yield
+    if torch := sys.modules.get("torch"):
+        torch.set_flush_denormal(False)
 
 
 @pytest.fixture

@@ -25,12 +25,6 @@ SETS = [make_spirals(8, seed, sizes=(12, 2, 5)) for seed in (0, 1)]
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 
-@pytest.fixture(autouse=True)
-def _no_flushing():
-    yield
-    torch.set_flush_denormal(False)
-
-
 def left() -> list[Path]:
     """What a run leaves for good; ``states`` may be another run's."""
     return sorted(path for name in ("records", "checkpoints") for path in (FIGURES / name).iterdir())
