@@ -29,11 +29,13 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 CHROMIUMS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", "msedge")
 OVER = """cells => {  // some cell has a number and none waits; cells that are not on the page yet have no prompt
-    const prompts = [...document.querySelectorAll('.jp-Notebook .jp-InputPrompt')].map(p => p.textContent.trim());
-    return prompts.length >= cells && prompts.some(p => /\\d/.test(p)) && !prompts.includes('[*]:');
+    const texts = where => [...document.querySelectorAll('.jp-Notebook ' + where)].map(p => p.textContent.trim());
+    const prompts = texts('.jp-InputPrompt'), loading = texts('[data-mime-type*=widget-view]');
+    return prompts.length >= cells && prompts.some(p => /\\d/.test(p)) && !prompts.includes('[*]:')
+        && !loading.includes('Loading widget...');
 }"""
 NOT_RUN = "() => [...document.querySelectorAll('.jp-InputPrompt')].filter(p => p.textContent.trim() == '[ ]:').length"
-POLL = 200  # ms
+POLL, STILL = 200, 500  # ms
 ALONE = {"checkForUpdates": False}
 BOOKS = ROOT / "binder" / "lab"  # the settings of `run.py lab`
 
@@ -172,6 +174,7 @@ def run_all(tabs: Callable[[], Tab], lab: Lab, request: pytest.FixtureRequest) -
         page.locator(".lm-MenuBar-itemLabel", has_text=re.compile("^Run$")).click()
         page.locator(".lm-Menu-itemLabel", has_text=re.compile("^Run All Cells$")).click()
         page.wait_for_function(OVER, arg=cells, timeout=1000 * seconds, polling=POLL)
+        page.evaluate("ms => window.nodelib.still(ms)", STILL)
         if page.evaluate(NOT_RUN) > empty:
             shown = page.locator(
                 ".jp-OutputArea-output[data-mime-type$=err], .jp-OutputArea-output[data-mime-type$=error]"

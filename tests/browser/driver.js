@@ -17,6 +17,23 @@ window.nodelib = {
     explorer.addEventListener("keydown", () => { w.pressed = performance.now(); }, true);
     explorer.watch = w;
   },
+  // Resolves once nothing was added to the notebook for `quiet` ms: outputs are drawn after their cells got numbers.
+  still(quiet) {
+    return new Promise((resolve) => {
+      let last = performance.now(), looked = last;
+      const observer = new MutationObserver(() => { last = performance.now(); });
+      observer.observe(document.querySelector(".jp-Notebook"), { childList: true, subtree: true });
+      const look = () => {
+        const now = performance.now();
+        if (now - looked > 100) last = now; // this look came late: the page is at work
+        looked = now;
+        if (now - last < quiet) return setTimeout(look, 20);
+        observer.disconnect();
+        resolve();
+      };
+      look();
+    });
+  },
   // The number of the picture shown.
   picture(explorer) {
     const { shown, seen } = explorer.watch;

@@ -166,13 +166,13 @@ def test_a_reader_predicts_by_keyboard_and_then_unfolds_the_answer(run_all):
 def test_a_chapter_runs_and_every_control_moves_its_picture(path: Path, run_all, record_property):
     page, console_errors = run_all(path)
     found = explorers(page, path.stem)
+    stored = [o for cell in nbformat.read(path, as_version=4).cells for o in cell.get("outputs", [])]
+    assert len(found) == sum({WIDGET_VIEW, "image/png"} <= set(o.get("data", {})) for o in stored)
     for explorer in found:
         explorer.drive()
         record_property("measured", explorer.report())
     assert [problem for explorer in found for problem in explorer.problems] == []
     assert console_errors == []
-    stored = [o for cell in nbformat.read(path, as_version=4).cells for o in cell.get("outputs", [])]
-    assert len(found) == sum({WIDGET_VIEW, "image/png"} <= set(o.get("data", {})) for o in stored)
     predictions = sum({WIDGET_VIEW, "text/html"} <= set(o.get("data", {})) for o in stored)
     assert page.locator(".nodelib-predict").count() == predictions
     assert [e.report() for e in found if np.percentile(e.times, 95) > SETTLE] == []
