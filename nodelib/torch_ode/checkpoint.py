@@ -79,7 +79,8 @@ class _Checkpoint(torch.autograd.Function):
     def forward(ctx, func, form, forward, y0, t, *params):
         look = Look(params, form)
         problem = prepare(func, form.unflatten(y0), t, **forward, look=look.first)
-        problem.graph = True  # the arithmetic of backpropagation, so that each step can be taken again bit for bit
+        # the arithmetic of backpropagation, so that each step can be taken again bit for bit
+        problem.graph = any(ctx.needs_input_grad)
         tape: Tape = []
         ys = [problem.y0[None][:0]]
         done = 0

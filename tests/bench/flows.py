@@ -104,19 +104,19 @@ class Pieces(Iteration):
 
 
 @cache
-def network(iterations: int, batch: int = BATCH) -> Counted:
+def network(iterations: int, batch: int = BATCH, dtype: torch.dtype = torch.float32) -> Counted:
     """The network after so many iterations at a rate of 1e-3."""
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        train = Iteration(Counted(UNITS), torch_ode.odeint, 1.5 * TOL, batch, lr=1e-3)
+        train = Iteration(Counted(UNITS).to(dtype), torch_ode.odeint, 1.5 * TOL, batch, lr=1e-3)
     for _ in range(iterations):
         train()
     return train.field
 
 
-def sides(iterations: int, batch: int = BATCH) -> dict[str, Iteration]:
+def sides(iterations: int, batch: int = BATCH, dtype: torch.dtype = torch.float32) -> dict[str, Iteration]:
     """All ways to the gradient, ours and torchdiffeq's."""
-    field = network(iterations, batch)
+    field = network(iterations, batch, dtype)
     ours, theirs = torch_ode, torchdiffeq
     solvers = {
         "adjoint": (ours.odeint_adjoint, 1.5 * TOL),
@@ -128,11 +128,11 @@ def sides(iterations: int, batch: int = BATCH) -> dict[str, Iteration]:
     return {name: Iteration(field, solver, tol, batch) for name, (solver, tol) in solvers.items()}
 
 
-def errors(iterations: int, batch: int = BATCH) -> dict[str, float]:
+def errors(iterations: int, batch: int = BATCH, dtype: torch.dtype = torch.float32) -> dict[str, float]:
     """How far each gradient is from that of a tight solve in double precision, relative to its norm."""
-    field = copy.deepcopy(network(iterations, batch)).double()
+    field = copy.deepcopy(network(iterations, batch, dtype)).double()
     exact = Iteration(field, torch_ode.odeint, 1e-10, batch).gradient()
-    found = {name: side.gradient() - exact for name, side in sides(iterations, batch).items()}
+    found = {name: side.gradient() - exact for name, side in sides(iterations, batch, dtype).items()}
     return {name: float(error.norm() / exact.norm()) for name, error in found.items()}
 
 

@@ -119,7 +119,7 @@ def test_tolerance_for_each_entry(method):
     chosen = options(method, 0.02) or {"first_step": 0.3}
     sols = []
     for twin in (NUMPY, TORCH):
-        tol = {"rtol": twin.array([1e-4, 1e-7]), "atol": twin.array([1e-9, 1e-5])}
+        tol = {"rtol": twin.array([1e-4, 1e-7]), "atol": twin.array([1e-9, 1e-4])}  # far above the estimates' rounding
         y0 = twin.array(SPIN.exact(0.3))
         sols.append(twin.solve(SPIN.func(twin.xp), y0, (0.3, 1.4), method=method, options=chosen, **tol))
     assert_same(*sols)

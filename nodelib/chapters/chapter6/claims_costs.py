@@ -73,7 +73,7 @@ CLAIMS = (
             "at 1e-3 > 1.2 tanh's": lambda loose, tight: loose > 1.2,
             "at 1e-7 > 4 tanh's": lambda loose, tight: tight > 4,
         },
-        says="ReLU's evaluations over tanh's, ten random fields: {loose:.1f} at 1e-3, {tight:.1f} at 1e-7",
+        says="ReLU's evaluations over tanh's, ten random fields: {loose:.1f} at 1e-3, {tight:.0f} at 1e-7",
     ),
     Claim(
         key="fewer_parameters",
