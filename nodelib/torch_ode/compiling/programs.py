@@ -93,15 +93,13 @@ class Program:
         self.compiles += 1
         if BACKEND != "inductor":
             return torch._dynamo.lookup_backend(BACKEND)(graph, inputs)
-        from nodelib.torch_ode.compiling.building import (
-            build_settings,
-            quiet,
-        )  # with torch's builder, which takes its time
+        from nodelib.torch_ode.compiling import building  # with torch's builder, which takes its time
 
-        with quiet():
+        with building.quiet():
             from torch._inductor.compile_fx import compile_fx
 
-            return compile_fx(graph, inputs, config_patches=build_settings(self.device))
+            settings, decompositions = building.settings(self.device), building.decompositions()
+            return compile_fx(graph, inputs, config_patches=settings, decompositions=decompositions)
 
     def __call__(self, *args: Any) -> Any:
         if self.given_up:

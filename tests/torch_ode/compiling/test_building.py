@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from torch.fx.experimental.proxy_tensor import make_fx
 
 from nodelib.torch_ode import odeint, odeint_adjoint, odeint_checkpoint
 from nodelib.torch_ode.compiling import building, programs
@@ -38,9 +39,9 @@ def test_the_programs_as_built(built):
 
 def test_windows_builds_without_the_wrapper_in_cpp(monkeypatch):
     monkeypatch.setattr("sys.platform", "win32")
-    assert not building.build_settings("cpu")["cpp_wrapper"]
+    assert not building.settings("cpu")["cpp_wrapper"]
     monkeypatch.setattr("sys.platform", "linux")
-    assert building.build_settings("cpu")["cpp_wrapper"]
+    assert building.settings("cpu")["cpp_wrapper"]
 
 
 def test_a_large_tanh_is_torchs_own():
@@ -49,6 +50,34 @@ def test_a_large_tanh_is_torchs_own():
         graph.call_function(torch.ops.aten.tanh.default, (graph.placeholder("x"),)).meta["val"] = x
     building.TanhAsEager()(graph)
     assert ["should_fallback" in node.meta for node in graph.nodes if node.op == "call_function"] == [False, True]
+
+
+def bound(rows: int) -> int:
+    """The k for which a (rows, k) matrix times a (k, 4) one is the largest of the small products."""
+    return building.SMALL_PRODUCT // (4 * rows)
+
+
+@pytest.mark.parametrize(("rows", "more", "called"), [(2, 0, False), (32, 0, False), (2, 1, True), (32, 1, True)])
+def test_a_small_product_is_loops_and_a_large_one_a_call(rows, more, called):
+    draw, k = torch.Generator().manual_seed(0), bound(rows) + more
+    bias, a, b = (torch.randn(size, generator=draw, dtype=torch.float64) for size in ((4,), (rows, k), (4, k)))
+
+    def products(bias, a, b):
+        plain = a @ b.T, torch.addmm(bias, a, b.T)
+        return *plain, torch.addmm(bias, a, b.T, beta=0.5), torch.addmm(bias, a, b.T, alpha=2)
+
+    graph = make_fx(products, decomposition_table=building.decompositions())(bias, a, b)
+    names = [str(node.target) for node in graph.graph.nodes if "mm" in str(node.target)]
+    # the last two, which no layer asks for, are left to torch
+    assert names == (["aten.mm.default", "aten.addmm.default"] if called else []) + ["aten.addmm.default"] * 2
+    for found, exact in zip(graph(bias, a, b), products(bias, a, b), strict=True):
+        assert torch.allclose(found, exact, rtol=1e-13, atol=1e-13)
+
+
+def test_a_product_for_any_size_of_a_batch_is_a_call():
+    graph = make_fx(torch.mm, decomposition_table=building.decompositions(), tracing_mode="symbolic")
+    traced = graph(torch.ones(3, 3), torch.ones(3, 3)).graph
+    assert torch.ops.aten.mm.default in [node.target for node in traced.nodes]
 
 
 @torch.no_grad()
